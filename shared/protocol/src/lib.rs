@@ -1,0 +1,18 @@
+//! ActingWeb's wire types and pure rules.
+//!
+//! Everything here is a value or a function of its arguments: no I/O, no async, no ambient clock and no ambient
+//! randomness. What needs time or randomness takes a [`Clock`] or an [`Entropy`].
+
+mod environment;
+mod ids;
+pub mod json;
+mod keys;
+mod name;
+pub mod nested;
+pub mod options;
+pub mod retry;
+
+pub use environment::{Clock, Deadline, Entropy, Timestamp};
+pub use ids::{ActorId, ActorIdError, Creator, CreatorError, random_hex};
+pub use keys::{Keys, KeysError, Purpose, sha256_hex};
+pub use name::{MAX_NAME_BYTES, Name, NameError, PropertyPath};

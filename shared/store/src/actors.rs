@@ -1,0 +1,153 @@
+//! The actor itself: created once, read by every request, marked when it dies.
+
+use std::collections::HashMap;
+
+use actingweb_protocol::{ActorId, Creator, Name, Timestamp};
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+
+use crate::item::{Item, Row, number, text};
+use crate::properties::StoredProperty;
+use crate::store::{Cancelled, refused};
+use crate::{Store, StoreError, item, keys};
+
+/// An actor as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorRecord {
+    /// Its id.
+    pub id: ActorId,
+    /// Who created it.
+    pub creator: String,
+    /// Keyed hash of the creator's passphrase, of [`actingweb_protocol::Keys::hash`].
+    pub passphrase_hash: String,
+    /// The trustee's URL root, if it has one.
+    pub trustee_root: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The sort key of its row among its creator's actors.
+    pub(crate) lookup: String,
+}
+
+/// An actor about to be created.
+#[derive(Clone, Debug)]
+pub struct NewActor {
+    /// A fresh id.
+    pub id: ActorId,
+    /// Who creates it.
+    pub creator: Creator,
+    /// Keyed hash of the passphrase.
+    pub passphrase_hash: String,
+    /// The trustee's URL root.
+    pub trustee_root: Option<String>,
+    /// Whether this creator may have one actor only.
+    pub unique_creator: bool,
+}
+
+/// How a creation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateOutcome {
+    /// The actor exists now.
+    Created(ActorRecord),
+    /// This creator has an actor already, and may have only one.
+    CreatorTaken(ActorId),
+}
+
+/// What one request needs to know, read in one call.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The actor; `None` when it never existed or was deleted.
+    pub actor: Option<ActorRecord>,
+    /// Those of the wanted properties that exist.
+    pub properties: HashMap<Name, StoredProperty>,
+}
+
+impl Store {
+    /// Creates an actor in one call, together with its row among its creator's actors.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_actor(&self, new: NewActor) -> Result<CreateOutcome, StoreError> {
+        let record = ActorRecord {
+            lookup: if new.unique_creator { keys::UNIQUE.to_owned() } else { new.id.to_string() },
+            creator: new.creator.as_str().to_owned(),
+            passphrase_hash: new.passphrase_hash,
+            trustee_root: new.trustee_root,
+            created_at: self.now(),
+            id: new.id,
+        };
+        let mut lookup = item::new(&keys::creator_lookup(&record.creator), &record.lookup);
+        lookup.insert("actor".to_owned(), text(record.id.as_str()));
+        let writes = vec![self.put_new(to_item(&record))?, self.put_new(lookup)?];
+        let Err(Cancelled(reasons)) = self.transact(writes).await? else {
+            return Ok(CreateOutcome::Created(record));
+        };
+        // Ids are random: what can be taken is the creator.
+        match reasons.into_iter().nth(1) {
+            Some((_, Some(taken))) => Ok(CreateOutcome::CreatorTaken(actor_id(&Row::read(&taken)?, "actor")?)),
+            reason => Err(refused("TransactWriteItems", reason)),
+        }
+    }
+
+    /// Reads the actor and, in the same call, properties that the request is about (at most 99, no duplicates).
+    /// Strongly consistent.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn load(&self, id: &ActorId, properties: &[&Name]) -> Result<Snapshot, StoreError> {
+        let pk = keys::actor(id);
+        let wanted = std::iter::once(keys::ACTOR.to_owned()).chain(properties.iter().map(|name| keys::property(name)));
+        let items = self.batch_get(wanted.map(|sk| item::key(&pk, &sk)).collect()).await?;
+        let mut snapshot = Snapshot::default();
+        for found in &items {
+            let row = Row::read(found)?;
+            if row.text("sk")? == keys::ACTOR {
+                snapshot.actor = from_row(&row, id)?;
+            } else {
+                let property = StoredProperty::from_row(&row)?;
+                snapshot.properties.insert(property.name.clone(), property);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    fn put_new(&self, new: Item) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.inner.table)
+            .set_item(Some(new))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| refused("TransactWriteItems", error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+fn to_item(record: &ActorRecord) -> Item {
+    let mut row = item::new(&keys::actor(&record.id), keys::ACTOR);
+    row.insert("creator".to_owned(), text(&record.creator));
+    row.insert("passphrase".to_owned(), text(&record.passphrase_hash));
+    row.insert("created_at".to_owned(), number(record.created_at.as_millis()));
+    row.insert("lookup".to_owned(), text(&record.lookup));
+    if let Some(root) = &record.trustee_root {
+        row.insert("trustee_root".to_owned(), text(root));
+    }
+    row
+}
+
+/// `None` for a tombstone.
+fn from_row(row: &Row<'_>, id: &ActorId) -> Result<Option<ActorRecord>, StoreError> {
+    if row.optional_number("deleted_at")?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(ActorRecord {
+        id: id.clone(),
+        creator: row.text("creator")?.to_owned(),
+        passphrase_hash: row.text("passphrase")?.to_owned(),
+        trustee_root: row.optional_text("trustee_root")?.map(str::to_owned),
+        created_at: row.timestamp("created_at")?,
+        lookup: row.text("lookup")?.to_owned(),
+    }))
+}
+
+pub(crate) fn actor_id(row: &Row<'_>, name: &str) -> Result<ActorId, StoreError> {
+    ActorId::parse(row.text(name)?).map_err(|error| row.corrupt(format!("`{name}`: {error}")))
+}

@@ -1,0 +1,116 @@
+//! The end of an actor: a tombstone first, then everything it owned, by a job that can be resumed at any point.
+
+use std::time::Duration;
+
+use actingweb_protocol::ActorId;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+
+use crate::due::{DueJob, DueWork};
+use crate::item::number;
+use crate::store::{Cancelled, key_of, refused};
+use crate::{ActorRecord, Store, StoreError, item, keys};
+
+/// How long a tombstone says that an actor was deleted.
+const TOMBSTONE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// When the partition is looked at again for writes of requests that were under way when the tombstone was set: longer
+/// than any invocation lasts.
+const LAST_LOOK: Duration = Duration::from_secs(15 * 60);
+
+/// How far a deletion has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeletionStage {
+    /// The tombstone is set; hooks have not heard of it, and everything is still there.
+    Begun,
+    /// Everything was removed; one more look for late writes is due.
+    Removed,
+}
+
+impl DeletionStage {
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Begun => "deletion begun",
+            Self::Removed => "deletion removed",
+        }
+    }
+
+    pub(crate) fn from_label(label: &str) -> Option<Self> {
+        [Self::Begun, Self::Removed].into_iter().find(|stage| stage.label() == label)
+    }
+}
+
+impl Store {
+    /// Marks an actor as deleted, in one transaction with the job that removes what it owned; its creator may create
+    /// another one at once. Returns the job, or `None` when the actor was deleted already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bury_actor(&self, record: &ActorRecord) -> Result<Option<DueJob>, StoreError> {
+        let now = self.now();
+        let job = DueJob::new(&record.id, now, &self.nonce(), DueWork::Deletion(DeletionStage::Begun));
+        let fail = |error| refused("TransactWriteItems", error);
+        let tombstone = Update::builder()
+            .table_name(&self.inner.table)
+            .set_key(Some(item::key(&keys::actor(&record.id), keys::ACTOR)))
+            .update_expression(
+                "SET deleted_at = :now, expires = :expires REMOVE creator, passphrase, trustee_root, lookup",
+            )
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(deleted_at)")
+            .expression_attribute_values(":now", number(now.as_millis()))
+            .expression_attribute_values(":expires", number(now.plus(TOMBSTONE).as_secs()))
+            .build()
+            .map_err(fail)?;
+        let lookup = Delete::builder()
+            .table_name(&self.inner.table)
+            .set_key(Some(item::key(&keys::creator_lookup(&record.creator), &record.lookup)))
+            .build()
+            .map_err(fail)?;
+        let due = Put::builder().table_name(&self.inner.table).set_item(Some(job.item())).build().map_err(fail)?;
+        let writes = vec![
+            TransactWriteItem::builder().update(tombstone).build(),
+            TransactWriteItem::builder().delete(lookup).build(),
+            TransactWriteItem::builder().put(due).build(),
+        ];
+        match self.transact(writes).await? {
+            Ok(()) => Ok(Some(job)),
+            Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
+                Ok(None)
+            }
+            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
+        }
+    }
+
+    /// Removes everything in a deleted actor's partition but the tombstone. May be repeated, and resumed by anyone.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was removed by then stays removed.
+    pub async fn sweep_actor(&self, actor: &ActorId) -> Result<(), StoreError> {
+        let mut pages = self.pages(actor, "", Some("pk, sk"));
+        while let Some(items) = pages.next().await? {
+            let is_actor = |key: &item::Item| key.get("sk").is_some_and(|sk| sk == &item::text(keys::ACTOR));
+            let rest = items.iter().filter_map(key_of).filter(|key| !is_actor(key)).collect();
+            self.batch_delete(rest).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a stage of a deletion: the first is followed by one more look, the second by nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn finish_deletion(&self, job: &DueJob) -> Result<(), StoreError> {
+        let fail = |error| refused("TransactWriteItems", error);
+        let done = Delete::builder().table_name(&self.inner.table).set_key(Some(job.key())).build().map_err(fail)?;
+        let mut writes = vec![TransactWriteItem::builder().delete(done).build()];
+        if job.work == DueWork::Deletion(DeletionStage::Begun) {
+            let due = self.now().plus(LAST_LOOK);
+            let next = DueJob::new(&job.actor, due, &self.nonce(), DueWork::Deletion(DeletionStage::Removed));
+            let put = Put::builder().table_name(&self.inner.table).set_item(Some(next.item())).build().map_err(fail)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+        }
+        match self.transact(writes).await? {
+            Ok(()) => Ok(()),
+            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Work that must be resumed whatever dies: found by time, as there is no scan to find it.
+
+use std::time::Duration;
+
+use actingweb_protocol::{ActorId, Timestamp};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+
+use crate::actors::actor_id;
+use crate::deletions::DeletionStage;
+use crate::item::{Item, Row, number, text};
+use crate::store::{Attempt, refused};
+use crate::{Store, StoreError, item, keys};
+
+/// How long whoever took a job keeps it: longer than an invocation may last.
+const LEASE: Duration = Duration::from_secs(120);
+
+/// A piece of work that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueJob {
+    pub(crate) shard: u32,
+    pub(crate) sk: String,
+    /// Whose work it is.
+    pub actor: ActorId,
+    /// What is to be done.
+    pub work: DueWork,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DueWork {
+    /// Remove what a deleted actor left.
+    Deletion(DeletionStage),
+}
+
+impl DueJob {
+    pub(crate) fn new(actor: &ActorId, due: Timestamp, nonce: &str, work: DueWork) -> Self {
+        // 13 digits hold milliseconds until the year 2286, so that text order is time order.
+        let sk = format!("{:013}#{nonce}", due.as_millis().max(0));
+        Self { shard: keys::due_shard(actor), sk, actor: actor.clone(), work }
+    }
+
+    pub(crate) fn item(&self) -> Item {
+        let mut row = item::new(&keys::due(self.shard), &self.sk);
+        let DueWork::Deletion(stage) = self.work;
+        row.insert("actor".to_owned(), text(self.actor.as_str()));
+        row.insert("work".to_owned(), text(stage.label()));
+        row
+    }
+
+    pub(crate) fn key(&self) -> Item {
+        item::key(&keys::due(self.shard), &self.sk)
+    }
+
+    fn from_row(row: &Row<'_>, shard: u32) -> Result<Self, StoreError> {
+        let label = row.text("work")?;
+        let stage = DeletionStage::from_label(label).ok_or_else(|| row.corrupt(format!("unknown work `{label}`")))?;
+        Ok(Self {
+            shard,
+            sk: row.text("sk")?.to_owned(),
+            actor: actor_id(row, "actor")?,
+            work: DueWork::Deletion(stage),
+        })
+    }
+}
+
+impl Store {
+    /// The work that is due now, oldest first within each shard, at most 25 pieces of each.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due_jobs(&self) -> Result<Vec<DueJob>, StoreError> {
+        let until = format!("{:013}$", self.now().as_millis().max(0));
+        let shard_jobs = (0..keys::DUE_SHARDS).map(|shard| self.due_of_shard(shard, &until));
+        Ok(futures_util::future::try_join_all(shard_jobs).await?.into_iter().flatten().collect())
+    }
+
+    async fn due_of_shard(&self, shard: u32, until: &str) -> Result<Vec<DueJob>, StoreError> {
+        let call = self
+            .inner
+            .client
+            .query()
+            .table_name(&self.inner.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk < :until")
+            .expression_attribute_values(":pk", text(keys::due(shard)))
+            .expression_attribute_values(":until", text(until))
+            .limit(25);
+        let output = self.call("Query", || call.clone().send()).await?;
+        output.items.unwrap_or_default().iter().map(|found| DueJob::from_row(&Row::read(found)?, shard)).collect()
+    }
+
+    /// Takes a job for two minutes. False when somebody else has it, or finished it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn claim(&self, job: &DueJob) -> Result<bool, StoreError> {
+        let now = self.now();
+        let call = self
+            .inner
+            .client
+            .update_item()
+            .table_name(&self.inner.table)
+            .set_key(Some(job.key()))
+            .update_expression("SET leased_until = :until")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(leased_until) OR leased_until <= :now)",
+            )
+            .expression_attribute_values(":until", number(now.plus(LEASE).as_millis()))
+            .expression_attribute_values(":now", number(now.as_millis()));
+        match self.attempt("UpdateItem", || call.clone().send()).await? {
+            Attempt::Done(_) => Ok(true),
+            Attempt::Refused(error) => match *error {
+                UpdateItemError::ConditionalCheckFailedException(_) => Ok(false),
+                other => Err(refused("UpdateItem", other)),
+            },
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Actor state on DynamoDB.
+//!
+//! One table, one partition per actor (docs/architecture.md has the key schema). One module per aggregate; each
+//! operation is one conditional write or one transaction, and each read that decides about access is strongly
+//! consistent. Nothing scans, nothing is written on a read.
+
+mod actors;
+mod attributes;
+mod deletions;
+mod due;
+mod error;
+mod item;
+mod keys;
+mod properties;
+mod store;
+mod table;
+
+pub use actors::{ActorRecord, CreateOutcome, NewActor, Snapshot};
+pub use attributes::Attribute;
+pub use deletions::DeletionStage;
+pub use due::{DueJob, DueWork};
+pub use error::StoreError;
+pub use properties::{Expect, MAX_TRANSACTION_PROPERTIES, StoredProperty, WriteOutcome};
+pub use store::Store;

@@ -1,0 +1,241 @@
+//! The handle to the table, and the one place where calls are repeated.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actingweb_protocol::retry::Backoff;
+use actingweb_protocol::{Clock, Deadline, Entropy, Timestamp, random_hex};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem, WriteRequest};
+use tokio::time::Instant;
+
+use crate::error::{Fault, sort};
+use crate::item::Item;
+use crate::{StoreError, item};
+
+/// What is kept free at the end of an invocation, to answer in.
+const RESERVE: Duration = Duration::from_secs(5);
+
+/// How long to wait before a call that met throttling or a conflict is repeated.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(10), cap: Duration::from_millis(500) };
+
+/// How long to go on trying when nobody set a deadline.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a caller is told to wait when storage stayed busy.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The table with all actors' state. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+    deadline: Option<Deadline>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("table", &self.inner.table).finish_non_exhaustive()
+    }
+}
+
+/// How a conditional call ended.
+pub(crate) enum Attempt<T, E> {
+    Done(T),
+    /// A condition did not hold.
+    Refused(Box<E>),
+}
+
+/// Why a transaction was cancelled, per item: the code, and the item that stood in the way.
+#[derive(Debug)]
+pub(crate) struct Cancelled(pub(crate) Vec<(String, Option<Item>)>);
+
+impl Store {
+    /// A handle on `table`. The client must not retry by itself: this type does, within the deadline.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { inner: Arc::new(Inner { client, table: table.into(), clock, entropy }), deadline: None }
+    }
+
+    /// The same table for one invocation: conflicts and throttling are retried until 5 s before its deadline.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Deadline) -> Self {
+        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// 16 random hexadecimal digits: the version of a value, or the token of a transaction. Random rather than counted,
+    /// so that a value deleted and written again never looks unchanged.
+    pub(crate) fn nonce(&self) -> String {
+        random_hex(&*self.inner.entropy, 8)
+    }
+
+    /// Repeats `call` while it meets passing faults, waiting with full jitter in between.
+    pub(crate) async fn attempt<T, E, F, Fut>(
+        &self,
+        operation: &'static str,
+        call: F,
+    ) -> Result<Attempt<T, E>, StoreError>
+    where
+        E: ProvideErrorMetadata + fmt::Debug,
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E>>>,
+    {
+        let mut pause = self.pauses();
+        loop {
+            let reason = match call().await {
+                Ok(output) => return Ok(Attempt::Done(output)),
+                Err(error) => match sort(error) {
+                    Fault::Passing(reason) => reason,
+                    Fault::Condition(error) => return Ok(Attempt::Refused(error)),
+                    Fault::Lasting(message) => return Err(StoreError::Refused { operation, message }),
+                },
+            };
+            pause.wait(operation, reason).await?;
+        }
+    }
+
+    /// Like [`Store::attempt`], for calls without conditions.
+    pub(crate) async fn call<T, E, F, Fut>(&self, operation: &'static str, call: F) -> Result<T, StoreError>
+    where
+        E: ProvideErrorMetadata + fmt::Debug,
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E>>>,
+    {
+        match self.attempt(operation, call).await? {
+            Attempt::Done(output) => Ok(output),
+            Attempt::Refused(error) => Err(StoreError::Refused { operation, message: format!("{error:?}") }),
+        }
+    }
+
+    /// The waits of one logical operation, which ends when there is no time left.
+    pub(crate) fn pauses(&self) -> Pauses<'_> {
+        let now = Instant::now().into_std();
+        let until = self.deadline.map_or(Deadline::after(now, PATIENCE), |deadline| deadline.minus(RESERVE));
+        Pauses { store: self, until, attempt: 0 }
+    }
+
+    /// Reads items of any partitions, strongly consistent, in one call (at most 100 keys, no duplicates). Keys that the
+    /// service leaves unprocessed are asked for again: an item is absent only when the service said so.
+    pub(crate) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut wanted = keys;
+        let mut pause = self.pauses();
+        loop {
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::take(&mut wanted)))
+                .consistent_read(true)
+                .build()
+                .map_err(|error| refused("BatchGetItem", error))?;
+            let call = self.inner.client.batch_get_item().request_items(&self.inner.table, request);
+            let output = self.call("BatchGetItem", || call.clone().send()).await?;
+            found.extend(output.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            wanted = output.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+            if wanted.is_empty() {
+                return Ok(found);
+            }
+            pause.wait("BatchGetItem", "unprocessed keys".to_owned()).await?;
+        }
+    }
+
+    /// Deletes items, 25 a call, until none is left unprocessed.
+    pub(crate) async fn batch_delete(&self, keys: Vec<Item>) -> Result<(), StoreError> {
+        let mut pause = self.pauses();
+        for chunk in keys.chunks(25) {
+            let mut writes = chunk.iter().map(delete_request).collect::<Result<Vec<_>, _>>()?;
+            loop {
+                let requests = HashMap::from([(self.inner.table.clone(), std::mem::take(&mut writes))]);
+                let call = self.inner.client.batch_write_item().set_request_items(Some(requests));
+                let output = self.call("BatchWriteItem", || call.clone().send()).await?;
+                writes = output.unprocessed_items.into_iter().flatten().flat_map(|(_, rest)| rest).collect();
+                if writes.is_empty() {
+                    break;
+                }
+                pause.wait("BatchWriteItem", "unprocessed items".to_owned()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all or nothing. The request token makes a repeated attempt whose reply was lost count once.
+    pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Result<(), Cancelled>, StoreError> {
+        let token = random_hex(&*self.inner.entropy, 16);
+        let call =
+            self.inner.client.transact_write_items().set_transact_items(Some(writes)).client_request_token(token);
+        let mut pause = self.pauses();
+        loop {
+            let error = match self.attempt("TransactWriteItems", || call.clone().send()).await? {
+                Attempt::Done(_) => return Ok(Ok(())),
+                Attempt::Refused(error) => *error,
+            };
+            let reasons = match error {
+                TransactWriteItemsError::TransactionCanceledException(error) => {
+                    error.cancellation_reasons.unwrap_or_default()
+                }
+                other => return Err(refused("TransactWriteItems", other)),
+            };
+            let reasons: Vec<_> =
+                reasons.into_iter().map(|reason| (reason.code.unwrap_or_default(), reason.item)).collect();
+            let lasting = |code: &str| {
+                matches!(code, "ConditionalCheckFailed" | "ValidationError" | "ItemCollectionSizeLimitExceeded")
+            };
+            if reasons.iter().any(|(code, _)| lasting(code)) {
+                return Ok(Err(Cancelled(reasons)));
+            }
+            let codes: Vec<_> = reasons.iter().map(|(code, _)| code.as_str()).filter(|code| *code != "None").collect();
+            pause.wait("TransactWriteItems", codes.join(", ")).await?;
+        }
+    }
+}
+
+fn delete_request(key: &Item) -> Result<WriteRequest, StoreError> {
+    let delete = aws_sdk_dynamodb::types::DeleteRequest::builder()
+        .set_key(Some(key.clone()))
+        .build()
+        .map_err(|error| refused("BatchWriteItem", error))?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
+}
+
+pub(crate) fn refused(operation: &'static str, error: impl fmt::Debug) -> StoreError {
+    StoreError::Refused { operation, message: format!("{error:?}") }
+}
+
+/// Takes what [`item::key`] needs from an item that was read.
+pub(crate) fn key_of(found: &Item) -> Option<Item> {
+    Some(item::key(found.get("pk")?.as_s().ok()?, found.get("sk")?.as_s().ok()?))
+}
+
+/// Waits between the attempts of one logical operation.
+pub(crate) struct Pauses<'a> {
+    store: &'a Store,
+    until: Deadline,
+    attempt: u32,
+}
+
+impl Pauses<'_> {
+    /// Waits, or gives up when the wait would end too late.
+    pub(crate) async fn wait(&mut self, operation: &'static str, reason: String) -> Result<(), StoreError> {
+        let delay = BACKOFF.delay(self.attempt, &*self.store.inner.entropy);
+        let left = self.until.remaining(Instant::now().into_std());
+        if left <= delay {
+            tracing::warn!(operation, reason, attempts = self.attempt + 1, "storage stayed busy until the deadline");
+            return Err(StoreError::Busy { reason, retry_after: RETRY_AFTER });
+        }
+        self.attempt += 1;
+        tokio::time::sleep(delay).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! The engine and the meter as the AWS SDK sees them.
+
+mod engine;
+mod faults;
+mod measure;
+mod table;

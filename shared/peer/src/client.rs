@@ -1,0 +1,208 @@
+//! Calls to peers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actingweb_protocol::Deadline;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{HeaderName, Method};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::error::PeerError;
+use crate::guard::Guard;
+use crate::http_client::{HttpClientError, HttpSettings, guarded_client};
+use crate::peer::PeerAddress;
+use crate::reply::{PeerReply, read_reply};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What one call may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest reply body read, in bytes after decompression. Default 1 MiB.
+    pub reply_bytes: usize,
+    /// The longest a call may take, from name resolution to the last byte; the deadline may make it shorter.
+    /// Default 20 s.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { reply_bytes: 1024 * 1024, timeout: Duration::from_secs(20) }
+    }
+}
+
+/// Calls other actors over one pooled, guarded HTTP client. Cheap to clone; build it once, at init.
+///
+/// Use it for every URL that a caller or a peer chose. Redirects are not followed, replies and times are bounded, and
+/// a secret goes to its own peer's base URL only.
+///
+/// ```no_run
+/// # async fn example(peers: actingweb_peer::PeerClient) -> Result<(), Box<dyn std::error::Error>> {
+/// use actingweb_peer::{PeerAddress, Secret};
+///
+/// let peer = PeerAddress::new("https://peer.example/4f2a")?.with_secret(Secret::new("..."));
+/// let email: String = peers.get(&peer, "properties/email").send().await?.json()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PeerClient {
+    shared: Arc<Shared>,
+    deadline: Option<Deadline>,
+    request_id: Option<HeaderValue>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: reqwest::Client,
+    guard: Guard,
+    limits: Limits,
+}
+
+impl PeerClient {
+    /// A client with its own connection pool.
+    ///
+    /// # Errors
+    /// [`HttpClientError`] when the settings make no client.
+    pub fn new(settings: &HttpSettings, guard: Guard, limits: Limits) -> Result<Self, HttpClientError> {
+        let http = guarded_client(settings, guard)?;
+        Ok(Self { shared: Arc::new(Shared { http, guard, limits }), deadline: None, request_id: None })
+    }
+
+    /// How far this client may reach.
+    #[must_use]
+    pub fn guard(&self) -> Guard {
+        self.shared.guard
+    }
+
+    /// This client for work that must end by `deadline` (the earlier one counts, if it had one).
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        self
+    }
+
+    /// This client for one request: `X-Request-ID` goes along with every call, so that logs on both sides meet. An
+    /// id that is no header value is left out.
+    #[must_use]
+    pub fn with_request_id(mut self, id: &str) -> Self {
+        self.request_id = HeaderValue::from_str(id).ok();
+        self
+    }
+
+    /// A GET of `path` below the peer's base (see [`PeerAddress::locate`]).
+    #[must_use]
+    pub fn get<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
+        self.request(Method::GET, peer, path)
+    }
+
+    /// A POST; give it a body with [`PeerRequest::json`].
+    #[must_use]
+    pub fn post<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
+        self.request(Method::POST, peer, path)
+    }
+
+    /// A PUT; give it a body with [`PeerRequest::json`].
+    #[must_use]
+    pub fn put<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
+        self.request(Method::PUT, peer, path)
+    }
+
+    /// A DELETE.
+    #[must_use]
+    pub fn delete<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
+        self.request(Method::DELETE, peer, path)
+    }
+
+    fn request<'a>(&'a self, method: Method, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
+        PeerRequest { client: self, method, peer, path, body: None, deadline: self.deadline }
+    }
+}
+
+/// A call being put together; nothing happens before [`send`](Self::send).
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct PeerRequest<'a> {
+    client: &'a PeerClient,
+    method: Method,
+    peer: &'a PeerAddress,
+    path: &'a str,
+    body: Option<Result<Bytes, PeerError>>,
+    deadline: Option<Deadline>,
+}
+
+impl PeerRequest<'_> {
+    /// Sends `value` as the JSON body.
+    pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
+        let body = serde_json::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|error| PeerError::Unsendable { reason: format!("the body is not JSON: {error}") });
+        self.body = Some(body);
+        self
+    }
+
+    /// Ends this call by `deadline`, or by the client's own if that is earlier.
+    pub fn deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        self
+    }
+
+    /// Sends it and reads the whole reply.
+    ///
+    /// # Errors
+    /// [`PeerError`]; any status other than 2xx is [`PeerError::Status`].
+    pub async fn send(self) -> Result<PeerReply, PeerError> {
+        let begun = Instant::now();
+        let method = self.method.clone();
+        let host = self.peer.base().host_str().unwrap_or_default();
+        let result = self.attempt(begun).await;
+        let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(reply) => {
+                tracing::debug!(%method, host, status = reply.status().as_u16(), elapsed_ms, "peer answered");
+            }
+            // Not the error's text: it may repeat what the peer wrote.
+            Err(error) => tracing::debug!(
+                %method, host, status = error.status().map(|status| status.as_u16()), elapsed_ms,
+                retryable = error.is_retryable(), "peer call failed"
+            ),
+        }
+        result
+    }
+
+    async fn attempt(&self, now: Instant) -> Result<PeerReply, PeerError> {
+        let Shared { http, guard, limits } = &*self.client.shared;
+        let url = self.peer.locate(self.path)?;
+        guard.check_url(&url)?;
+
+        let left = self.deadline.map_or(limits.timeout, |deadline| deadline.remaining(now.into_std()));
+        let timeout = left.min(limits.timeout);
+        if timeout.is_zero() {
+            return Err(PeerError::TimedOut);
+        }
+
+        let mut request = http.request(self.method.clone(), url).header(ACCEPT, "application/json");
+        if let Some(id) = &self.client.request_id {
+            request = request.header(REQUEST_ID, id.clone());
+        }
+        if let Some(body) = &self.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone()?);
+        }
+        if let Some(secret) = self.peer.secret() {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose())).map_err(|_| {
+                PeerError::Unsendable { reason: "the peer's secret holds characters no header may".into() }
+            })?;
+            // Keeps it out of debug output and of HTTP/2's header compression tables.
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+
+        let exchange = async {
+            let response = request.send().await.map_err(PeerError::from_transport)?;
+            read_reply(response, limits.reply_bytes, self.peer.secret()).await
+        };
+        tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(PeerError::TimedOut))
+    }
+}

@@ -20,5 +20,5 @@ pub use attributes::Attribute;
 pub use deletions::DeletionStage;
 pub use due::{DueJob, DueWork};
 pub use error::StoreError;
-pub use properties::{Expect, MAX_TRANSACTION_PROPERTIES, StoredProperty, WriteOutcome};
+pub use properties::{Change, Expect, MAX_TRANSACTION_PROPERTIES, StoredProperty, WriteOutcome};
 pub use store::Store;

@@ -47,6 +47,17 @@ pub enum WriteOutcome {
     Stale(Option<StoredProperty>),
 }
 
+/// What an update decided.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Write this value.
+    Put(Value),
+    /// Delete the property.
+    Delete,
+    /// Leave it as it is.
+    Keep,
+}
+
 impl StoredProperty {
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         let escaped = row.text("sk")?.strip_prefix(keys::PROPERTY).ok_or_else(|| row.corrupt("it is no property"))?;
@@ -126,6 +137,43 @@ impl Store {
                 DeleteItemError::ConditionalCheckFailedException(failed) => stale(failed.item, ""),
                 other => Err(refused("DeleteItem", other)),
             },
+        }
+    }
+
+    /// Reads, decides and writes as one step: when another writer comes between, `decide` is asked again with what that
+    /// one wrote, so no update is lost. `current` is what the caller has read already. The inner error is `decide`'s.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when other writers kept coming between until the deadline; other [`StoreError`]s.
+    pub async fn update_property<E, F, Fut>(
+        &self,
+        actor: &ActorId,
+        name: &Name,
+        current: Option<StoredProperty>,
+        mut decide: F,
+    ) -> Result<Result<(), E>, StoreError>
+    where
+        F: FnMut(Option<Value>) -> Fut,
+        Fut: Future<Output = Result<Change, E>>,
+    {
+        let mut pause = self.pauses();
+        let mut current = current;
+        loop {
+            let (expect, value) = match current {
+                Some(stored) => (Expect::Version(stored.version), Some(stored.value)),
+                None => (Expect::Absent, None),
+            };
+            let outcome = match decide(value).await {
+                Ok(Change::Put(value)) => self.put_property(actor, name, &value, expect).await?,
+                Ok(Change::Delete) => self.delete_property(actor, name, expect).await?,
+                Ok(Change::Keep) => return Ok(Ok(())),
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            match outcome {
+                WriteOutcome::Written(_) => return Ok(Ok(())),
+                WriteOutcome::Stale(now) => current = now,
+            }
+            pause.wait("UpdateProperty", format!("others are writing property {name}")).await?;
         }
     }
 

@@ -1,0 +1,227 @@
+//! The handle that hooks and handlers work with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actingweb_protocol::{ActorId, Deadline, Name, Timestamp};
+use actingweb_store::{ActorRecord, Attribute, Change, DueJob, Expect, Store, StoredProperty};
+use serde_json::{Map, Value};
+
+use crate::{ActorError, limits};
+
+/// One actor: its identity and its state. Cheap to clone.
+///
+/// Operations are retried on conflicts and throttling until shortly before the invocation's deadline. They run no
+/// property hooks: those guard what comes over HTTP, while this handle is the application itself.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    record: Arc<ActorRecord>,
+    store: Store,
+}
+
+impl Actor {
+    /// A handle on a stored actor.
+    #[must_use]
+    pub fn new(record: ActorRecord, store: Store) -> Self {
+        Self { record: Arc::new(record), store }
+    }
+
+    /// The same actor with another deadline.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Deadline) -> Self {
+        Self { record: Arc::clone(&self.record), store: self.store.with_deadline(deadline) }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &ActorId {
+        &self.record.id
+    }
+
+    /// Who created it.
+    #[must_use]
+    pub fn creator(&self) -> &str {
+        &self.record.creator
+    }
+
+    /// The trustee's URL root, if it has one.
+    #[must_use]
+    pub fn trustee_root(&self) -> Option<&str> {
+        self.record.trustee_root.as_deref()
+    }
+
+    /// When it was created.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.record.created_at
+    }
+
+    /// The value of a property, `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// [`ActorError::Invalid`] for what is no name; storage errors.
+    pub async fn property(&self, name: &str) -> Result<Option<Value>, ActorError> {
+        let name = parse(name)?;
+        Ok(self.stored_property(&name).await?.map(|stored| stored.value))
+    }
+
+    async fn stored_property(&self, name: &Name) -> Result<Option<StoredProperty>, ActorError> {
+        Ok(self.store.load(self.id(), &[name]).await?.properties.remove(name))
+    }
+
+    /// All properties, in the order of their names: one call per MB.
+    ///
+    /// # Errors
+    /// [`ActorError::TooLarge`] above 5 MB in all; storage errors.
+    pub async fn properties(&self) -> Result<Map<String, Value>, ActorError> {
+        let stored = self.store.properties(self.id()).await?;
+        Ok(stored.into_iter().map(|property| (property.name.to_string(), property.value)).collect())
+    }
+
+    /// Writes a property, whatever was there.
+    ///
+    /// # Errors
+    /// [`ActorError::Invalid`] for what is no name or nested too deep, [`ActorError::TooLarge`] above
+    /// [`limits::MAX_VALUE_BYTES`]; storage errors.
+    pub async fn set_property(&self, name: &str, value: impl Into<Value>) -> Result<(), ActorError> {
+        self.write_property(&parse(name)?, &value.into()).await
+    }
+
+    /// [`Actor::set_property`] for a name that was checked.
+    ///
+    /// # Errors
+    /// As [`Actor::set_property`].
+    pub async fn write_property(&self, name: &Name, value: &Value) -> Result<(), ActorError> {
+        limits::check_value(name.as_str(), value)?;
+        self.store.put_property(self.id(), name, value, Expect::Any).await?;
+        Ok(())
+    }
+
+    /// Writes several properties, all or none (at most [`limits::MAX_PROPERTIES_AT_ONCE`]).
+    ///
+    /// # Errors
+    /// As [`Actor::set_property`], and [`ActorError::Invalid`] for too many.
+    pub async fn write_properties(&self, values: &[(Name, Value)]) -> Result<(), ActorError> {
+        limits::check_values(values)?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.put_properties(self.id(), values).await?)
+    }
+
+    /// Reads, changes and writes a property as one step: `change` gets the current value and returns the new one
+    /// (`None` deletes it). It is called again when another writer came between, so it must be repeatable.
+    ///
+    /// # Errors
+    /// As [`Actor::set_property`]; [`ActorError::Busy`] when other writers kept coming between.
+    pub async fn update_property<F>(&self, name: &str, mut change: F) -> Result<(), ActorError>
+    where
+        F: FnMut(Option<Value>) -> Option<Value> + Send,
+    {
+        let name = parse(name)?;
+        let current = self.stored_property(&name).await?;
+        let decide = |value| std::future::ready(Ok(change(value).map_or(Change::Delete, Change::Put)));
+        self.decide_property(&name, current, decide).await?
+    }
+
+    /// Like [`Actor::update_property`] with a decision that may wait or refuse; `current` was read already. The inner
+    /// error is the decision's own.
+    ///
+    /// # Errors
+    /// As [`Actor::update_property`].
+    pub async fn decide_property<E, F, Fut>(
+        &self,
+        name: &Name,
+        current: Option<StoredProperty>,
+        mut decide: F,
+    ) -> Result<Result<(), E>, ActorError>
+    where
+        E: From<ActorError>,
+        F: FnMut(Option<Value>) -> Fut,
+        Fut: Future<Output = Result<Change, E>>,
+    {
+        let checked = |value| {
+            let decision = decide(value);
+            async {
+                let change = decision.await?;
+                if let Change::Put(value) = &change {
+                    limits::check_value(name.as_str(), value)?;
+                }
+                Ok(change)
+            }
+        };
+        Ok(self.store.update_property(self.id(), name, current, checked).await?)
+    }
+
+    /// Deletes a property; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`ActorError::Invalid`] for what is no name; storage errors.
+    pub async fn delete_property(&self, name: &str) -> Result<(), ActorError> {
+        self.store.delete_property(self.id(), &parse(name)?, Expect::Any).await?;
+        Ok(())
+    }
+
+    /// Deletes every property.
+    ///
+    /// # Errors
+    /// Storage errors; some properties may be gone by then.
+    pub async fn delete_properties(&self) -> Result<(), ActorError> {
+        Ok(self.store.delete_properties(self.id()).await?)
+    }
+
+    /// An internal attribute: a value the application keeps for itself, never shown to clients.
+    ///
+    /// # Errors
+    /// [`ActorError::TooLarge`] for an empty or overlong bucket or name; storage errors.
+    pub async fn attribute(&self, bucket: &str, name: &str) -> Result<Option<Value>, ActorError> {
+        Ok(self.store.attribute(self.id(), bucket, name).await?.map(|attribute: Attribute| attribute.value))
+    }
+
+    /// All attributes of exactly this bucket.
+    ///
+    /// # Errors
+    /// As [`Actor::attribute`].
+    pub async fn attributes(&self, bucket: &str) -> Result<BTreeMap<String, Value>, ActorError> {
+        let found = self.store.attributes(self.id(), bucket).await?;
+        Ok(found.into_iter().map(|attribute| (attribute.name, attribute.value)).collect())
+    }
+
+    /// Writes an internal attribute, which disappears after `ttl` if one is given. `false`, `0` and `""` are values.
+    ///
+    /// # Errors
+    /// As [`Actor::attribute`], and as [`Actor::set_property`] for the value.
+    pub async fn set_attribute(
+        &self,
+        bucket: &str,
+        name: &str,
+        value: impl Into<Value>,
+        ttl: Option<Duration>,
+    ) -> Result<(), ActorError> {
+        let value = value.into();
+        limits::check_value(name, &value)?;
+        Ok(self.store.put_attribute(self.id(), bucket, name, &value, ttl).await?)
+    }
+
+    /// Deletes an internal attribute; one that is not there is no error.
+    ///
+    /// # Errors
+    /// As [`Actor::attribute`].
+    pub async fn delete_attribute(&self, bucket: &str, name: &str) -> Result<(), ActorError> {
+        Ok(self.store.delete_attribute(self.id(), bucket, name).await?)
+    }
+
+    /// Deletes the actor: from here on it is unknown to every request. What it owned is removed by the returned job,
+    /// which the worker picks up; `None` when it was deleted already.
+    ///
+    /// # Errors
+    /// Storage errors; nothing has changed then.
+    pub async fn bury(&self) -> Result<Option<DueJob>, ActorError> {
+        Ok(self.store.bury_actor(&self.record).await?)
+    }
+}
+
+fn parse(name: &str) -> Result<Name, ActorError> {
+    Name::parse(name).map_err(|error| ActorError::Invalid(format!("property `{name}`: {error}")))
+}

@@ -1,0 +1,16 @@
+//! The domain: who an actor is, who is calling, and what can be done with an actor's state.
+//!
+//! [`Actor`] is the handle that hooks and handlers work with; [`Actors`] creates and finds them. Permissions are decided
+//! before: these operations do what they are told, within the limits of [`limits`].
+
+mod actor;
+mod actors;
+mod caller;
+mod error;
+pub mod limits;
+
+pub use actingweb_store::{Attribute, Change, StoredProperty};
+pub use actor::Actor;
+pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Visit};
+pub use caller::{Caller, Credentials};
+pub use error::ActorError;

@@ -1,0 +1,44 @@
+//! How much an actor may hold, and the checks that every write passes.
+
+use actingweb_protocol::{Name, json};
+use serde_json::Value;
+
+use crate::ActorError;
+
+/// The largest value of a property or an attribute, in bytes of JSON text. DynamoDB's items hold 400 KB with their keys.
+pub const MAX_VALUE_BYTES: usize = 350_000;
+
+/// The most properties written by one request.
+pub const MAX_PROPERTIES_AT_ONCE: usize = actingweb_store::MAX_TRANSACTION_PROPERTIES;
+
+/// The most bytes of JSON text written by one request. DynamoDB's transactions hold 4 MB.
+pub const MAX_BYTES_AT_ONCE: usize = 3_500_000;
+
+/// The longest passphrase, in bytes.
+pub const MAX_PASSPHRASE_BYTES: usize = 256;
+
+/// The longest trustee root, in bytes.
+pub const MAX_TRUSTEE_ROOT_BYTES: usize = 1024;
+
+/// Checks a value about to be stored under `name`; gives its size in bytes of JSON text.
+pub(crate) fn check_value(name: &str, value: &Value) -> Result<usize, ActorError> {
+    json::check_depth(value).map_err(|error| ActorError::Invalid(format!("the value of `{name}` is {error}")))?;
+    let size = value.to_string().len();
+    if size > MAX_VALUE_BYTES {
+        return Err(ActorError::TooLarge { what: format!("the value of `{name}`"), limit: MAX_VALUE_BYTES });
+    }
+    Ok(size)
+}
+
+/// Checks what one request writes: each value, their number and their sum.
+pub(crate) fn check_values(values: &[(Name, Value)]) -> Result<(), ActorError> {
+    if values.len() > MAX_PROPERTIES_AT_ONCE {
+        let reason = format!("at most {MAX_PROPERTIES_AT_ONCE} properties are written at once, not {}", values.len());
+        return Err(ActorError::Invalid(reason));
+    }
+    let sizes = values.iter().map(|(name, value)| check_value(name.as_str(), value));
+    if sizes.sum::<Result<usize, _>>()? > MAX_BYTES_AT_ONCE {
+        return Err(ActorError::TooLarge { what: "the sum of all values".to_owned(), limit: MAX_BYTES_AT_ONCE });
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What the code relies on without asking: names, the table's shape, where logs go.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::template::{groups, logical, of_type, template, text};
+
+#[test]
+fn every_group_is_a_function_named_alike_everywhere() {
+    let template = template();
+    let functions: BTreeSet<String> =
+        of_type(&template, "AWS::Serverless::Function").into_iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(functions, groups().iter().map(|group| format!("{}Function", logical(group))).collect());
+
+    for group in groups() {
+        let function = &template["Resources"][format!("{}Function", logical(&group))];
+        let (metadata, properties) = (&function["Metadata"], &function["Properties"]);
+        assert_eq!(metadata["BuildMethod"], "rust-cargolambda", "{group}");
+        assert_eq!(metadata["BuildProperties"]["Binary"], format!("actingweb-{group}"));
+        assert_eq!(properties["CodeUri"], format!("../functions/{group}"));
+        assert_eq!(properties["FunctionName"], json!({"Fn::Sub": format!("${{AWS::StackName}}-{group}")}));
+
+        let manifest: toml::Table =
+            text(&format!("functions/{group}/Cargo.toml")).parse().expect("a crate's manifest is TOML");
+        assert_eq!(manifest["package"]["name"].as_str(), Some(format!("actingweb-{group}").as_str()));
+    }
+}
+
+#[test]
+fn every_function_logs_where_logs_end() {
+    let template = template();
+    for group in groups() {
+        let function = &template["Resources"][format!("{}Function", logical(&group))]["Properties"];
+        let logs = format!("{}Logs", logical(&group));
+        assert_eq!(function["LoggingConfig"]["LogGroup"], json!({"Ref": logs}));
+        let name = &template["Resources"][&logs]["Properties"]["LogGroupName"];
+        assert_eq!(name, &json!({"Fn::Sub": format!("/aws/lambda/${{AWS::StackName}}-{group}")}));
+    }
+    for (name, group) in of_type(&template, "AWS::Logs::LogGroup") {
+        assert_eq!(group["Properties"]["RetentionInDays"], json!({"Ref": "LogRetentionDays"}), "{name}");
+    }
+}
+
+#[test]
+fn the_table_has_what_the_store_relies_on() {
+    let template = template();
+    let table = &template["Resources"]["Table"]["Properties"];
+    assert_eq!(
+        table["KeySchema"],
+        json!([{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}])
+    );
+    assert_eq!(table["TimeToLiveSpecification"], json!({"AttributeName": "expires", "Enabled": true}));
+    assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
+    assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+}
+
+#[test]
+fn state_and_keys_outlive_the_stack() {
+    let template = template();
+    for name in ["Table", "Keys", "DeadLetters"] {
+        let resource = &template["Resources"][name];
+        assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
+        assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{name}");
+    }
+}
+
+#[test]
+fn the_worker_sees_due_work_and_nothing_else() {
+    let template = template();
+    let stream = &template["Resources"]["WorkerStream"]["Properties"];
+    let filters = stream["FilterCriteria"]["Filters"].as_array().expect("filters");
+    assert_eq!(filters.len(), 1, "filters are alternatives: a second one would widen the first");
+    let pattern: Value = serde_json::from_str(filters[0]["Pattern"].as_str().expect("a pattern")).expect("JSON");
+    assert_eq!(pattern, json!({"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "DUE#"}]}}}}));
+    assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(stream["DestinationConfig"]["OnFailure"]["Destination"], json!({"Fn::GetAtt": "DeadLetters.Arn"}));
+}
+
+#[test]
+fn functions_stop_before_the_gateway_does() {
+    let template = template();
+    let limit = template["Globals"]["Function"]["Timeout"].as_u64().expect("seconds") * 1000;
+    for (name, integration) in of_type(&template, "AWS::ApiGatewayV2::Integration") {
+        assert!(limit < integration["Properties"]["TimeoutInMillis"].as_u64().expect("milliseconds"), "{name}");
+    }
+}
+
+/// Functions deployed by cargo-lambda get the same settings as those deployed by SAM.
+#[test]
+fn the_deploy_script_sets_what_the_template_sets() {
+    let template = template();
+    let script = text("infra/deploy-cargo-lambda.sh");
+    let variables = template["Globals"]["Function"]["Environment"]["Variables"].as_object().expect("variables");
+    for name in variables.keys() {
+        assert!(script.contains(&format!("{name}=")), "infra/deploy-cargo-lambda.sh does not set {name}");
+    }
+    for group in groups() {
+        let outputs = &template["Outputs"];
+        assert!(outputs[format!("{}RoleArn", logical(&group))].is_object(), "{group}: the script needs its role");
+        assert!(outputs[format!("{}FunctionName", logical(&group))].is_object(), "{group}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_an_output() {
+    let outputs = template()["Outputs"].to_string();
+    assert!(!outputs.contains("resolve:"), "{outputs}");
+}

@@ -93,25 +93,21 @@ impl PeerClient {
     }
 
     /// A GET of `path` below the peer's base (see [`PeerAddress::locate`]).
-    #[must_use]
     pub fn get<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
         self.request(Method::GET, peer, path)
     }
 
     /// A POST; give it a body with [`PeerRequest::json`].
-    #[must_use]
     pub fn post<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
         self.request(Method::POST, peer, path)
     }
 
     /// A PUT; give it a body with [`PeerRequest::json`].
-    #[must_use]
     pub fn put<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
         self.request(Method::PUT, peer, path)
     }
 
     /// A DELETE.
-    #[must_use]
     pub fn delete<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
         self.request(Method::DELETE, peer, path)
     }

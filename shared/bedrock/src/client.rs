@@ -1,0 +1,236 @@
+//! The client hooks use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actingweb_protocol::retry::Backoff;
+use actingweb_protocol::{Deadline, Entropy};
+use aws_sdk_bedrockruntime::Client;
+use aws_sdk_bedrockruntime::config::StalledStreamProtectionConfig;
+use aws_sdk_bedrockruntime::operation::converse::ConverseOutput;
+use aws_sdk_bedrockruntime::primitives::Blob;
+use aws_smithy_types::retry::RetryConfig;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::error::BedrockError;
+use crate::prompt::Prompt;
+use crate::reply::{Reply, Usage};
+use crate::stream::ConverseStream;
+
+/// The longest a call may take when no deadline was given.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Tries of one call, the first included.
+const TRIES: u32 = 3;
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(4) };
+
+/// Amazon Bedrock. Cheap to clone; built once, at init. In a hook, take it as an argument: its deadline is set then.
+///
+/// Calls that were throttled or failed on the way are tried up to three times, with full jitter, as long as the
+/// deadline allows. Dropping a call's future cancels it.
+///
+/// ```no_run
+/// # async fn example(bedrock: actingweb_bedrock::Bedrock) -> Result<(), actingweb_bedrock::BedrockError> {
+/// use actingweb_bedrock::Prompt;
+///
+/// let prompt = Prompt::new("What is an actor?").system("Answer in one sentence.").max_tokens(100);
+/// let reply = bedrock.converse(prompt).await?;
+/// println!("{} ({} tokens)", reply.text, reply.usage.output_tokens);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Bedrock {
+    shared: Arc<Shared>,
+    deadline: Option<Deadline>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: Option<Client>,
+    model: Option<String>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Bedrock {
+    /// Wraps the SDK's client. Without a client every call is [`BedrockError::NotConfigured`]; without a `model` those
+    /// calls are that name none.
+    ///
+    /// The client's own retries and its stalled-stream check are turned off: this type retries, within the deadline,
+    /// and a model that thinks for a while before the next word is not a stalled stream.
+    #[must_use]
+    pub fn new(client: Option<Client>, model: Option<String>, entropy: Arc<dyn Entropy>) -> Self {
+        let client = client.map(|client| {
+            let config = client.config().to_builder();
+            let config = config
+                .retry_config(RetryConfig::disabled())
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            Client::from_conf(config.build())
+        });
+        let model = model.filter(|model| !model.is_empty());
+        Self { shared: Arc::new(Shared { client, model, entropy }), deadline: None }
+    }
+
+    /// This client for work that must end by `deadline` (the earlier one counts, if it had one).
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Deadline) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        self
+    }
+
+    /// Whether calls that name no model can be made: a client and a model are configured.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.shared.client.is_some() && self.shared.model.is_some()
+    }
+
+    /// The configured model or inference profile.
+    ///
+    /// # Errors
+    /// [`BedrockError::NotConfigured`] when there is none.
+    pub fn model(&self) -> Result<&str, BedrockError> {
+        self.shared.model.as_deref().ok_or(BedrockError::NO_MODEL)
+    }
+
+    /// The SDK's client, for what is not wrapped here: tools, documents, guardrails, images. It does not retry and
+    /// knows no deadline.
+    ///
+    /// # Errors
+    /// [`BedrockError::NotConfigured`] when there is none.
+    pub fn client(&self) -> Result<&Client, BedrockError> {
+        self.shared.client.as_ref().ok_or(BedrockError::NO_CLIENT)
+    }
+
+    /// Asks a model and waits for the whole answer. A plain string is a prompt, too.
+    ///
+    /// # Errors
+    /// [`BedrockError`].
+    pub async fn converse(&self, prompt: impl Into<Prompt>) -> Result<Reply, BedrockError> {
+        let prompt = prompt.into();
+        let begun = Instant::now();
+        let model = self.model_of(&prompt)?;
+        let request = self.client()?.converse().model_id(model);
+        let request = request
+            .set_system(prompt.system_blocks())
+            .set_messages(Some(prompt.messages()?))
+            .set_inference_config(prompt.inference());
+        let output = self
+            .retrying("Converse", model, || {
+                let request = request.clone();
+                async move { request.send().await.map_err(BedrockError::from_sdk) }
+            })
+            .await?;
+        let reply = reply_of(&output, begun)?;
+        tracing::debug!(
+            model,
+            input_tokens = reply.usage.input_tokens,
+            output_tokens = reply.usage.output_tokens,
+            elapsed_ms = u64::try_from(reply.latency.as_millis()).unwrap_or(u64::MAX),
+            "Bedrock answered"
+        );
+        Ok(reply)
+    }
+
+    /// Asks a model and hands out the answer while it is being written. Failures before the first event are retried;
+    /// later ones are the stream's last item.
+    ///
+    /// # Errors
+    /// [`BedrockError`].
+    pub async fn converse_stream(&self, prompt: impl Into<Prompt>) -> Result<ConverseStream, BedrockError> {
+        let prompt = prompt.into();
+        let begun = Instant::now();
+        let model = self.model_of(&prompt)?;
+        let request = self.client()?.converse_stream().model_id(model);
+        let request = request
+            .set_system(prompt.system_blocks())
+            .set_messages(Some(prompt.messages()?))
+            .set_inference_config(prompt.inference());
+        let response = self
+            .retrying("ConverseStream", model, || {
+                let request = request.clone();
+                async move { request.send().await.map_err(BedrockError::from_sdk) }
+            })
+            .await?;
+        Ok(ConverseStream::new(response, begun, self.end()))
+    }
+
+    /// Sends a model its own request format and returns its own reply format, both JSON: for embeddings and other
+    /// models that do not converse.
+    ///
+    /// # Errors
+    /// [`BedrockError`]; [`BedrockError::Unexpected`] when the reply is not JSON.
+    pub async fn invoke_model(&self, model: &str, body: &Value) -> Result<Value, BedrockError> {
+        let request = self
+            .client()?
+            .invoke_model()
+            .model_id(model)
+            .content_type("application/json")
+            .accept("application/json")
+            .body(Blob::new(body.to_string()));
+        let output = self
+            .retrying("InvokeModel", model, || {
+                let request = request.clone();
+                async move { request.send().await.map_err(BedrockError::from_sdk) }
+            })
+            .await?;
+        serde_json::from_slice(output.body().as_ref()).map_err(|error| BedrockError::Unexpected {
+            message: format!("the model's reply is not JSON (line {}, column {})", error.line(), error.column()),
+        })
+    }
+
+    fn model_of<'a>(&'a self, prompt: &'a Prompt) -> Result<&'a str, BedrockError> {
+        match prompt.model.as_deref() {
+            Some(model) if !model.is_empty() => Ok(model),
+            _ => self.model(),
+        }
+    }
+
+    fn end(&self) -> Instant {
+        self.deadline.map_or_else(|| Instant::now() + DEFAULT_TIMEOUT, |deadline| deadline.instant().into())
+    }
+
+    /// Tries until it works, cannot work, or the next wait would pass the deadline: then the last reason is worth
+    /// more to the caller than a timeout.
+    async fn retrying<T, F>(
+        &self,
+        operation: &str,
+        model: &str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, BedrockError>
+    where
+        F: Future<Output = Result<T, BedrockError>>,
+    {
+        let end = self.end();
+        let mut retries = 0;
+        loop {
+            if Instant::now() >= end {
+                return Err(BedrockError::TimedOut);
+            }
+            // The SDK's futures are large; on the heap they do not swell every hook that awaits one.
+            let error = match tokio::time::timeout_at(end, Box::pin(attempt())).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => BedrockError::TimedOut,
+            };
+            let wait = BACKOFF.delay_at_least(retries, error.retry_after(), &*self.shared.entropy);
+            let again = error.is_retryable() && retries + 1 < TRIES && Instant::now() + wait < end;
+            tracing::debug!(operation, model, retries, again, %error, "Bedrock call failed");
+            if !again {
+                return Err(error);
+            }
+            tokio::time::sleep(wait).await;
+            retries += 1;
+        }
+    }
+}
+
+fn reply_of(output: &ConverseOutput, begun: Instant) -> Result<Reply, BedrockError> {
+    let message = output.output().and_then(|output| output.as_message().ok());
+    let message = message.ok_or_else(|| BedrockError::Unexpected { message: "the reply holds no message".into() })?;
+    let text = message.content().iter().filter_map(|block| block.as_text().ok()).map(String::as_str).collect();
+    Ok(Reply {
+        text,
+        stop_reason: output.stop_reason().clone(),
+        usage: output.usage().map(Usage::from).unwrap_or_default(),
+        latency: begun.elapsed(),
+    })
+}

@@ -1,0 +1,276 @@
+//! What an application is: its hooks, its shared state and what it says of itself.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::build::Problem;
+use crate::call::EventKind;
+use crate::error::BoxError;
+use crate::hook::Hook;
+use crate::info::{Annotations, AppInfo};
+use crate::kind::{Action, Kind, Lifecycle, Method, Property, Resource};
+use crate::registry::{About, Registered};
+use crate::resources::Init;
+
+/// A value shared by all invocations, not yet known by its type.
+pub(crate) type AnyState = Arc<dyn Any + Send + Sync>;
+type Factory = Box<dyn FnOnce(Init) -> BoxFuture<'static, Result<AnyState, BoxError>> + Send>;
+
+/// An application, being put together. Registering only collects; [`build`](Self::build) checks and reports every
+/// mistake at once.
+///
+/// `describe`, `annotate`, `deadline` and `tool` speak of the hook registered just before.
+///
+/// ```
+/// use actingweb_hooks::prelude::*;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Add { a: f64, b: f64 }
+///
+/// fn add_numbers(Input(q): Input<Add>) -> Result<f64, HookError> {
+///     Ok(q.a + q.b)
+/// }
+///
+/// async fn welcome(actor: Actor, Now(now): Now) -> Result<(), HookError> {
+///     Ok(actor.set_property("created_at", now.to_string()).await?)
+/// }
+///
+/// pub fn app() -> App {
+///     App::new("urn:actingweb:example.com:demo")
+///         .describe_app("Adds numbers for its owner")
+///         .method("add_numbers", add_numbers)
+///         .describe("Adds two numbers")
+///         .annotate(Annotations::read_only().idempotent())
+///         .on(ActorCreated, welcome)
+/// }
+/// ```
+#[must_use = "an application does nothing until it is built"]
+pub struct App {
+    pub(crate) info: AppInfo,
+    pub(crate) methods: Vec<Registered<Method>>,
+    pub(crate) actions: Vec<Registered<Action>>,
+    pub(crate) resources: Vec<Registered<Resource>>,
+    pub(crate) properties: Vec<Registered<Property>>,
+    pub(crate) lifecycle: Vec<(EventKind, Registered<Lifecycle>)>,
+    pub(crate) states: Vec<PendingState>,
+    pub(crate) problems: Vec<Problem>,
+    last: Option<Last>,
+}
+
+/// The kind of the hook registered last.
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    Method,
+    Action,
+    Resource,
+    Property,
+    Lifecycle,
+}
+
+pub(crate) struct PendingState {
+    pub(crate) id: TypeId,
+    pub(crate) name: &'static str,
+    pub(crate) source: StateSource,
+}
+
+pub(crate) enum StateSource {
+    Ready(AnyState),
+    Factory(Factory),
+}
+
+impl App {
+    /// An application whose actors have this type, a URN: `urn:actingweb:example.com:demo`. It is what `/meta/type` says.
+    pub fn new(actor_type: impl Into<String>) -> Self {
+        Self {
+            info: AppInfo::new(actor_type.into()),
+            methods: Vec::new(),
+            actions: Vec::new(),
+            resources: Vec::new(),
+            properties: Vec::new(),
+            lifecycle: Vec::new(),
+            states: Vec::new(),
+            problems: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// What the application is, in a sentence: `/meta/desc`.
+    pub fn describe_app(mut self, description: impl Into<String>) -> Self {
+        self.info.description = description.into();
+        self
+    }
+
+    /// The application's version: `/meta/version`. `env!("CARGO_PKG_VERSION")` is a good choice; the default is `0.1.0`.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.info.version = version.into();
+        self
+    }
+
+    /// Where people can read more: `/meta/info`.
+    pub fn info_url(mut self, url: impl Into<String>) -> Self {
+        self.info.info_url = url.into();
+        self
+    }
+
+    /// Whether a creator may have one actor only; off unless asked for.
+    pub const fn unique_creator(mut self, unique: bool) -> Self {
+        self.info.unique_creator = unique;
+        self
+    }
+
+    /// Shares a value with every hook that takes [`State<S>`](crate::State): built once per process, reused by every
+    /// invocation. One value per type; wrap two of the same type in types of their own.
+    pub fn state<S: Send + Sync + 'static>(self, state: S) -> Self {
+        self.pending::<S>(StateSource::Ready(Arc::new(state)))
+    }
+
+    /// As [`state`](Self::state), for a value that takes I/O to make: a connection pool, a file's content. Factories run
+    /// once, at start, all at the same time; an error stops the start.
+    ///
+    /// ```
+    /// # use actingweb_hooks::{App, Init};
+    /// struct Motto(String);
+    ///
+    /// async fn read_motto(_: Init) -> std::io::Result<Motto> {
+    ///     Ok(Motto(tokio::fs::read_to_string("motto.txt").await?))
+    /// }
+    /// let app = App::new("urn:actingweb:example.com:demo").state_from(read_motto);
+    /// ```
+    pub fn state_from<S, E, F, Fut>(self, factory: F) -> Self
+    where
+        S: Send + Sync + 'static,
+        E: Into<BoxError>,
+        F: FnOnce(Init) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<S, E>> + Send + 'static,
+    {
+        let make = |init: Init| {
+            let made = factory(init);
+            async move { made.await.map(|state| Arc::new(state) as AnyState).map_err(Into::into) }.boxed()
+        };
+        self.pending::<S>(StateSource::Factory(Box::new(make)))
+    }
+
+    fn pending<S: 'static>(mut self, source: StateSource) -> Self {
+        self.states.push(PendingState { id: TypeId::of::<S>(), name: std::any::type_name::<S>(), source });
+        self
+    }
+
+    /// A method: `/{actor}/methods/{name}`. The name `*` serves every name that has no hook of its own.
+    pub fn method<M>(mut self, name: impl Into<String>, hook: impl Hook<Method, M>) -> Self {
+        self.methods.push(Registered::new(name.into(), hook));
+        self.just(Last::Method)
+    }
+
+    /// An action: `/{actor}/actions/{name}`. The name `*` serves every name that has no hook of its own.
+    pub fn action<M>(mut self, name: impl Into<String>, hook: impl Hook<Action, M>) -> Self {
+        self.actions.push(Registered::new(name.into(), hook));
+        self.just(Last::Action)
+    }
+
+    /// A REST resource: `/{actor}/resources/{name}`. The name `*` serves every name that has no hook of its own. Take
+    /// [`Op`](crate::Op) to tell `GET`, `PUT`, `POST` and `DELETE` apart.
+    pub fn resource<M>(mut self, name: impl Into<String>, hook: impl Hook<Resource, M>) -> Self {
+        self.resources.push(Registered::new(name.into(), hook));
+        self.just(Last::Resource)
+    }
+
+    /// Watches over a property: called for each read and write over HTTP, after hooks of the same property registered
+    /// earlier. The name `*` watches every property, after the property's own hooks.
+    pub fn property<M>(mut self, name: impl Into<String>, hook: impl Hook<Property, M>) -> Self {
+        self.properties.push(Registered::new(name.into(), hook));
+        self.just(Last::Property)
+    }
+
+    /// Is told when something happens to an actor. All hooks of an event run at the same time; one that fails is logged
+    /// and changes nothing for the others.
+    pub fn on<M>(mut self, event: EventKind, hook: impl Hook<Lifecycle, M>) -> Self {
+        self.lifecycle.push((event, Registered::new(event.as_str().to_owned(), hook)));
+        self.just(Last::Lifecycle)
+    }
+
+    const fn just(mut self, kind: Last) -> Self {
+        self.last = Some(kind);
+        self
+    }
+
+    /// Says what the hook does, for people and models: in `/methods`, `/actions` and lists of tools.
+    pub fn describe(self, description: impl Into<String>) -> Self {
+        self.about("describe", |about| about.description = Some(description.into()))
+    }
+
+    /// Hints on what calling the hook does.
+    pub fn annotate(self, annotations: Annotations) -> Self {
+        self.about("annotate", |about| about.annotations = Some(annotations))
+    }
+
+    /// How long the hook may run. What the invocation has left, if that is less, counts.
+    pub fn deadline(self, deadline: Duration) -> Self {
+        self.about("deadline", |about| about.deadline = Some(deadline))
+    }
+
+    /// Offers the action or method as a tool to models, with a description written for them.
+    pub fn tool(mut self, description: impl Into<String>) -> Self {
+        if let Some(kind @ (Last::Resource | Last::Property | Last::Lifecycle)) = self.last {
+            self.problems.push(Problem::NotATool { kind: kind.name(), hook: self.last_name() });
+            return self;
+        }
+        self.about("tool", |about| about.tool = Some(description.into()))
+    }
+
+    fn last_name(&self) -> String {
+        let name = match self.last {
+            Some(Last::Resource) => self.resources.last().map(|hook| &hook.name),
+            Some(Last::Property) => self.properties.last().map(|hook| &hook.name),
+            Some(Last::Lifecycle) => self.lifecycle.last().map(|(_, hook)| &hook.name),
+            _ => None,
+        };
+        name.map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn about(mut self, what: &'static str, change: impl FnOnce(&mut About)) -> Self {
+        let about = match self.last {
+            Some(Last::Method) => self.methods.last_mut().map(|hook| &mut hook.about),
+            Some(Last::Action) => self.actions.last_mut().map(|hook| &mut hook.about),
+            Some(Last::Resource) => self.resources.last_mut().map(|hook| &mut hook.about),
+            Some(Last::Property) => self.properties.last_mut().map(|hook| &mut hook.about),
+            Some(Last::Lifecycle) => self.lifecycle.last_mut().map(|(_, hook)| &mut hook.about),
+            None => None,
+        };
+        match about {
+            Some(about) => change(about),
+            None => self.problems.push(Problem::NoHookYet { what }),
+        }
+        self
+    }
+}
+
+impl Last {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Method => Method::NAME,
+            Self::Action => Action::NAME,
+            Self::Resource => Resource::NAME,
+            Self::Property => Property::NAME,
+            Self::Lifecycle => Lifecycle::NAME,
+        }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("info", &self.info)
+            .field("methods", &self.methods)
+            .field("actions", &self.actions)
+            .field("resources", &self.resources)
+            .field("properties", &self.properties)
+            .field("lifecycle", &self.lifecycle)
+            .finish_non_exhaustive()
+    }
+}

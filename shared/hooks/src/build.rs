@@ -1,0 +1,210 @@
+//! From an [`App`] to [`Hooks`]: every mistake found at start, none at a caller's expense.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use actingweb_protocol::{Name, NameError};
+use futures_util::future::join_all;
+
+use crate::app::{App, StateSource};
+use crate::dispatch::{Hooks, Inner};
+use crate::engine::Engine;
+use crate::error::BoxError;
+use crate::extract::{Services, States};
+use crate::kind::Kind;
+use crate::registry::{Registered, Table, WILDCARD};
+use crate::resources::{Init, Resources, Surroundings};
+
+/// Everything that is wrong with an application, found at start.
+#[derive(Debug)]
+pub struct BuildError(Vec<Problem>);
+
+impl BuildError {
+    /// One entry per mistake.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [problem] => write!(f, "the application cannot start: {problem}"),
+            problems => {
+                write!(f, "the application cannot start, for {} reasons:", problems.len())?;
+                problems.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// One thing that is wrong with an application.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A name that cannot be part of a URL.
+    #[error("the {kind} hook `{function}` is registered as `{name}`: {reason}")]
+    Name {
+        /// The hook's kind.
+        kind: &'static str,
+        /// The name it was given.
+        name: String,
+        /// The path of its function.
+        function: &'static str,
+        /// The rule the name breaks.
+        reason: NameError,
+    },
+    /// A hook takes a state that was never registered.
+    #[error(
+        "the {kind} hook `{name}` takes `State<{state}>`, which nobody registered: add `.state(..)` or `.state_from(..)`"
+    )]
+    MissingState {
+        /// The hook's kind.
+        kind: &'static str,
+        /// The name it is registered under.
+        name: String,
+        /// The state's type.
+        state: &'static str,
+    },
+    /// Two states of one type: which one would `State<S>` be?
+    #[error("two states of type `{state}` are registered: wrap each in a type of its own")]
+    DuplicateState {
+        /// Their type.
+        state: &'static str,
+    },
+    /// The factory of a state failed.
+    #[error("the state `{state}` could not be made: {source}")]
+    StateFailed {
+        /// The state's type.
+        state: &'static str,
+        /// What the factory said.
+        source: BoxError,
+    },
+    /// `.tool(..)` after a hook that can be none.
+    #[error("the {kind} hook `{hook}` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`")]
+    NotATool {
+        /// The hook's kind.
+        kind: &'static str,
+        /// The name it is registered under.
+        hook: String,
+    },
+    /// `.describe(..)` and the like before any hook.
+    #[error("`.{what}(..)` must follow the hook it speaks of; no hook was registered before it")]
+    NoHookYet {
+        /// What was called.
+        what: &'static str,
+    },
+}
+
+impl App {
+    /// Checks the application, makes its shared states and gives what serves its calls. Once per process, at start.
+    ///
+    /// # Errors
+    /// [`BuildError`] with every mistake: names that are none, states missing, doubled or failed, tools that can be none.
+    pub async fn build(mut self, resources: Resources) -> Result<Hooks, BuildError> {
+        let mut problems = std::mem::take(&mut self.problems);
+        check_names(&self.methods, &mut problems);
+        check_names(&self.actions, &mut problems);
+        check_names(&self.resources, &mut problems);
+        check_names(&self.properties, &mut problems);
+        let states = make_states(std::mem::take(&mut self.states), &resources, &mut problems).await;
+        check_states(&self.methods, &states, &mut problems);
+        check_states(&self.actions, &states, &mut problems);
+        check_states(&self.resources, &states, &mut problems);
+        check_states(&self.properties, &states, &mut problems);
+        check_states(self.lifecycle.iter().map(|(_, hook)| hook), &states, &mut problems);
+        if !problems.is_empty() {
+            return Err(BuildError(problems));
+        }
+
+        let mut lifecycle: HashMap<_, Vec<_>> = HashMap::new();
+        for (event, hook) in self.lifecycle {
+            lifecycle.entry(event).or_default().push(hook);
+        }
+        Ok(Hooks(Arc::new(Inner {
+            engine: Engine::new(resources.limits),
+            surroundings: Arc::new(Surroundings {
+                http: resources.http,
+                peers: resources.peers,
+                bedrock: resources.bedrock,
+                services: Services::new(resources.services),
+                clock: resources.clock,
+                entropy: resources.entropy,
+                states: states.made,
+            }),
+            info: self.info,
+            methods: Table::new(self.methods),
+            actions: Table::new(self.actions),
+            resources: Table::new(self.resources),
+            properties: Table::new(self.properties),
+            lifecycle,
+        })))
+    }
+}
+
+fn check_names<K: Kind>(hooks: &[Registered<K>], problems: &mut Vec<Problem>) {
+    for hook in hooks.iter().filter(|hook| &*hook.name != WILDCARD) {
+        if let Err(reason) = Name::parse(&hook.name) {
+            let (name, function) = (hook.name.to_string(), hook.signature.function);
+            problems.push(Problem::Name { kind: K::NAME, name, function, reason });
+        }
+    }
+}
+
+#[derive(Default)]
+struct MadeStates {
+    made: States,
+    /// Registered, but the factory failed: reported as that, not as missing.
+    failed: Vec<std::any::TypeId>,
+}
+
+async fn make_states(
+    pending: Vec<crate::app::PendingState>,
+    resources: &Resources,
+    problems: &mut Vec<Problem>,
+) -> MadeStates {
+    let init = Init::new(resources);
+    let making = pending.into_iter().map(|state| {
+        let init = init.clone();
+        async move {
+            let value = match state.source {
+                StateSource::Ready(value) => Ok(value),
+                StateSource::Factory(factory) => factory(init).await,
+            };
+            (state.id, state.name, value)
+        }
+    });
+    let mut states = MadeStates::default();
+    for (id, state, value) in join_all(making).await {
+        match value {
+            Ok(value) => {
+                if !states.made.insert(id, value) {
+                    problems.push(Problem::DuplicateState { state });
+                }
+            }
+            Err(source) => {
+                states.failed.push(id);
+                problems.push(Problem::StateFailed { state, source });
+            }
+        }
+    }
+    states
+}
+
+fn check_states<'a, K: Kind>(
+    hooks: impl IntoIterator<Item = &'a Registered<K>>,
+    states: &MadeStates,
+    problems: &mut Vec<Problem>,
+) {
+    for hook in hooks {
+        for (id, state) in &hook.signature.states {
+            if !states.made.contains(*id) && !states.failed.contains(id) {
+                problems.push(Problem::MissingState { kind: K::NAME, name: hook.name.to_string(), state });
+            }
+        }
+    }
+}

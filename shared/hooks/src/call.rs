@@ -1,0 +1,184 @@
+//! One call of one hook: what the framework hands in, and what extractors read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actingweb_actor::{Actor, Caller};
+use actingweb_protocol::Deadline;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::HookError;
+use crate::kind::{Kind, OnPool};
+use crate::resources::Surroundings;
+use crate::tasks::TaskSet;
+
+/// What a caller does to a method, action, resource or property.
+///
+/// As an argument of a method, action or resource hook it tells a `GET` (status, description) from a call:
+/// `fn report(op: Op) -> Result<Value, HookError>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Op {
+    /// Read it.
+    Get,
+    /// Replace it, or call it with data.
+    Put,
+    /// Create it, or call it with data.
+    Post,
+    /// Remove it.
+    Delete,
+}
+
+impl Op {
+    /// The HTTP method: `"GET"`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether the caller sends data with it: `PUT` and `POST`.
+    #[must_use]
+    pub const fn has_data(self) -> bool {
+        matches!(self, Self::Put | Self::Post)
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a call of a method, action or resource brings.
+#[derive(Debug)]
+pub struct Operation {
+    pub(crate) op: Op,
+    pub(crate) data: Value,
+}
+
+impl Operation {
+    /// `GET` and `DELETE` carry no data; hooks ported from the Python library look for `{"method": "GET"}` instead.
+    pub(crate) fn new(op: Op, data: Value) -> Self {
+        let data = if op.has_data() { data } else { json!({ "method": op.as_str() }) };
+        Self { op, data }
+    }
+}
+
+/// What may happen to an actor; the first argument of [`App::on`](crate::App::on).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The actor was created and answers requests. No data.
+    ActorCreated,
+    /// The actor is about to be deleted; what it holds can still be read. No data.
+    ActorDeleted,
+}
+
+impl EventKind {
+    /// The event's name in logs: `actor_created`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ActorCreated => "actor_created",
+            Self::ActorDeleted => "actor_deleted",
+        }
+    }
+}
+
+/// Something that happened to an actor. Argument of lifecycle hooks.
+#[derive(Clone, Debug)]
+pub struct Event {
+    kind: EventKind,
+    data: Arc<Value>,
+}
+
+impl Event {
+    /// An event with nothing more to say about it.
+    #[must_use]
+    pub fn new(kind: EventKind) -> Self {
+        Self::with_data(kind, Value::Null)
+    }
+
+    /// An event and what is known about it.
+    #[must_use]
+    pub fn with_data(kind: EventKind, data: Value) -> Self {
+        Self { kind, data: Arc::new(data) }
+    }
+
+    /// What happened.
+    #[must_use]
+    pub const fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// What is known about it, in the shape the kind documents.
+    ///
+    /// # Errors
+    /// [`HookError::Terminal`] when the data has another shape.
+    pub fn data<T: DeserializeOwned>(&self) -> Result<T, HookError> {
+        T::deserialize(self.data.as_ref()).map_err(HookError::terminal)
+    }
+}
+
+/// The request on whose behalf hooks run: made once per request by the framework.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The actor addressed; `None` for requests that address none.
+    pub actor: Option<Actor>,
+    /// Who calls. Whether they may was decided before.
+    pub caller: Caller,
+    /// The request's id, as in the logs and in `X-Request-ID`.
+    pub request_id: String,
+    /// When the reply must have left. Hooks end earlier by [`Limits::reserve`](crate::Limits::reserve).
+    pub deadline: Deadline,
+}
+
+/// What every extractor of one call can see, whatever the kind.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) surroundings: Arc<Surroundings>,
+    pub(crate) invocation: Invocation,
+    /// The name the hook is registered under; `*` for wildcards.
+    pub(crate) hook: Arc<str>,
+    /// The name that was called.
+    pub(crate) name: String,
+    pub(crate) op: Option<Op>,
+    /// The hook's own deadline, never later than the invocation's.
+    pub(crate) deadline: Deadline,
+    pub(crate) tasks: TaskSet,
+    /// The runtime the call arrived on: how tasks and [`Wait`](crate::Wait) reach it from another thread.
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+/// One call of one hook of kind `K`: what [`FromCall`](crate::FromCall) reads from. Cheap to clone.
+pub struct Call<K: Kind> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) payload: Arc<K::Payload>,
+}
+
+impl<K: Kind> Call<K> {
+    /// The same call, for extractors of the blocking pool.
+    pub(crate) fn on_pool(&self) -> Call<OnPool<K>> {
+        Call { shared: Arc::clone(&self.shared), payload: Arc::clone(&self.payload) }
+    }
+}
+
+impl<K: Kind> Clone for Call<K> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), payload: Arc::clone(&self.payload) }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Call<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("hook", &self.shared.hook).field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! The call's circumstances: who, which, until when.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actingweb_actor::Caller;
+use actingweb_peer::Outcome;
+use actingweb_protocol::{Deadline, Entropy, Timestamp, random_hex};
+use tokio::time::Instant;
+
+use super::FromCall;
+use crate::call::{Call, Op, Shared};
+use crate::error::HookError;
+use crate::kind::Kind;
+use crate::tasks::Tasks;
+
+/// The circumstances of this call. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context(Arc<Shared>);
+
+impl<K: Kind> FromCall<K> for Context {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(Self(Arc::clone(&call.shared)))
+    }
+}
+
+impl Context {
+    /// The name that was called; for a `*` hook the one the caller asked for.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The name the hook is registered under; `*` for a wildcard.
+    #[must_use]
+    pub fn hook(&self) -> &str {
+        &self.0.hook
+    }
+
+    /// What the caller does; `None` in lifecycle hooks.
+    #[must_use]
+    pub fn op(&self) -> Option<Op> {
+        self.0.op
+    }
+
+    /// Who calls. Whether they may was decided before.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.0.invocation.caller
+    }
+
+    /// The request's id: name it in what you send on, so that logs can be joined.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.0.invocation.request_id
+    }
+
+    /// When this hook ends, whatever it does.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.0.deadline
+    }
+
+    /// How long this hook may still run.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.0.deadline.remaining(Instant::now().into_std())
+    }
+
+    /// The current moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.surroundings.clock.now()
+    }
+
+    /// Tasks beside the hook, joined before the reply leaves.
+    #[must_use]
+    pub fn tasks(&self) -> Tasks {
+        Tasks::new(Arc::clone(&self.0))
+    }
+
+    /// Calls `call` for every item, at most `concurrency` at once, and returns every outcome in the order of the items:
+    /// one that fails or runs out of time is data, not the end of the others.
+    ///
+    /// What is still running shortly before the hook's own deadline is [`Outcome::TimedOut`], so that the hook has time
+    /// left to report it: a tenth of what remains, at most 250 ms.
+    ///
+    /// ```
+    /// # use actingweb_hooks::{Context, HookError, Http, Input, Outcome};
+    /// async fn probe(Input(urls): Input<Vec<String>>, http: Http, ctx: Context) -> Result<Vec<bool>, HookError> {
+    ///     let replies = ctx.fan_out(urls, 8, |url| http.get(url).send()).await;
+    ///     Ok(replies.iter().map(Outcome::is_ok).collect())
+    /// }
+    /// ```
+    pub async fn fan_out<I, T, E, F>(
+        &self,
+        items: I,
+        concurrency: usize,
+        call: impl FnMut(I::Item) -> F,
+    ) -> Vec<Outcome<T, E>>
+    where
+        I: IntoIterator,
+        F: Future<Output = Result<T, E>>,
+    {
+        let to_report = (self.remaining() / 10).min(Duration::from_millis(250));
+        actingweb_peer::fan_out(items, concurrency, self.0.deadline.minus(to_report), call).await
+    }
+}
+
+/// The moment this call's arguments were made: `Now(now): Now`. For later moments see [`Context::now`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now(pub Timestamp);
+
+impl<K: Kind> FromCall<K> for Now {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(Self(call.shared.surroundings.clock.now()))
+    }
+}
+
+/// RFC 3339, in UTC.
+impl fmt::Display for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Secure randomness, which tests can make repeatable.
+#[derive(Clone, Debug)]
+pub struct Random(Arc<dyn Entropy>);
+
+impl<K: Kind> FromCall<K> for Random {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(Self(Arc::clone(&call.shared.surroundings.entropy)))
+    }
+}
+
+impl Random {
+    /// Randomness from this source: for tests of a hook.
+    #[must_use]
+    pub fn new(source: Arc<dyn Entropy>) -> Self {
+        Self(source)
+    }
+
+    /// This many random bytes, in hexadecimal: an id or a token.
+    #[must_use]
+    pub fn hex(&self, bytes: usize) -> String {
+        random_hex(self.0.as_ref(), bytes)
+    }
+
+    /// A number in `0..bound`; 0 when `bound` is 0.
+    #[must_use]
+    pub fn below(&self, bound: u64) -> u64 {
+        self.0.below(bound)
+    }
+}

@@ -1,0 +1,107 @@
+//! What lies outside: HTTP services, peers, Bedrock.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actingweb_peer::PeerClient;
+use url::Url;
+
+use super::FromCall;
+use crate::call::Call;
+use crate::error::HookError;
+use crate::kind::Kind;
+
+/// The process's one pooled HTTP client, for services whose URLs the application chose. It is a [`reqwest::Client`].
+///
+/// For URLs that came from a caller or a peer use [`Peers`]: it refuses those that lead into your own network.
+///
+/// ```
+/// # use actingweb_hooks::{HookError, Http, Services};
+/// async fn temperature(http: Http, services: Services) -> Result<f64, HookError> {
+///     let reply = http.get(services.url("weather")?.clone()).send().await?.error_for_status()?;
+///     Ok(reply.json().await?)
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Http(pub reqwest::Client);
+
+impl Deref for Http {
+    type Target = reqwest::Client;
+    fn deref(&self) -> &reqwest::Client {
+        &self.0
+    }
+}
+
+impl<K: Kind> FromCall<K> for Http {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(Self(call.shared.surroundings.http.clone()))
+    }
+}
+
+/// The guarded client to other actors: a [`PeerClient`] with this hook's deadline and this request's id.
+#[derive(Clone, Debug)]
+pub struct Peers(pub PeerClient);
+
+impl Deref for Peers {
+    type Target = PeerClient;
+    fn deref(&self) -> &PeerClient {
+        &self.0
+    }
+}
+
+impl<K: Kind> FromCall<K> for Peers {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        let shared = &call.shared;
+        let client = shared.surroundings.peers.clone();
+        Ok(Self(client.with_deadline(shared.deadline).with_request_id(&shared.invocation.request_id)))
+    }
+}
+
+/// With this hook's deadline.
+impl<K: Kind> FromCall<K> for crate::Bedrock {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(call.shared.surroundings.bedrock.clone().with_deadline(call.shared.deadline))
+    }
+}
+
+/// The configured base URLs of services, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Services(Arc<BTreeMap<String, Url>>);
+
+impl<K: Kind> FromCall<K> for Services {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(call.shared.surroundings.services.clone())
+    }
+}
+
+impl Services {
+    /// These services.
+    #[must_use]
+    pub fn new(services: BTreeMap<String, Url>) -> Self {
+        Self(Arc::new(services))
+    }
+
+    /// The base URL of a service.
+    ///
+    /// # Errors
+    /// [`HookError::Terminal`] when none of that name is configured; it lists those that are.
+    pub fn url(&self, service: &str) -> Result<&Url, HookError> {
+        self.0.get(service).ok_or_else(|| {
+            let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            HookError::terminal(format!("no URL is configured for the service `{service}` (configured: {known})"))
+        })
+    }
+
+    /// The URL of `path` below a service's base URL, whether or not that ends in a slash. A query may follow the path.
+    ///
+    /// # Errors
+    /// [`HookError::Terminal`] when no such service is configured, or base and path make no URL.
+    pub fn join(&self, service: &str, path: &str) -> Result<Url, HookError> {
+        let mut base = self.url(service)?.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        base.join(path.trim_start_matches('/')).map_err(HookError::terminal)
+    }
+}

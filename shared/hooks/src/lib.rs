@@ -1,0 +1,62 @@
+//! The hook-dispatch crate: what an application author sees, and what runs it.
+//!
+//! An application is functions, registered by name and kind on an [`App`]. Arguments are extractors ([`FromCall`]),
+//! results are `Result<T, HookError>`; whether a function is plain, `async` or [`blocking`] is told from its type.
+//! [`App::build`] turns it into [`Hooks`], which the framework's endpoints call.
+
+mod answer;
+mod app;
+mod block_on;
+mod build;
+mod call;
+mod dispatch;
+mod engine;
+mod error;
+mod extract;
+mod hook;
+mod info;
+mod kind;
+mod panics;
+mod property;
+mod registry;
+mod resources;
+mod schema;
+mod tasks;
+mod watchdog;
+
+pub use actingweb_actor::{Actor, Caller};
+pub use actingweb_bedrock::Bedrock;
+pub use actingweb_peer::Outcome;
+pub use answer::IntoAnswer;
+pub use app::App;
+pub use block_on::{BlockOnError, block_on};
+pub use build::{BuildError, Problem};
+pub use call::{Call, Event, EventKind, Invocation, Op};
+pub use dispatch::{CallOutcome, HookRun, Hooks};
+pub use error::{BoxError, HookError, HookFailure};
+pub use extract::{Context, FromCall, Http, Input, Now, Peers, Random, Services, Signature, State, Wait};
+pub use hook::{Blocking, Hook, blocking};
+pub use info::{Annotations, AppInfo, HookInfo};
+pub use kind::{Action, Kind, Lifecycle, Method, OnPool, Property, Resource, TakesEvent, TakesInput, TakesProperty};
+pub use property::{Filtered, PropertyAccess, Verdict};
+pub use resources::{Init, Limits, Resources};
+pub use schema::Schema;
+pub use tasks::Tasks;
+
+// What the types of hooks' inputs and outputs derive: the versions this crate understands.
+pub use {schemars, serde, serde_json};
+
+/// What most applications need: `use actingweb_hooks::prelude::*`.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::{Value, json};
+
+    pub use crate::EventKind::{ActorCreated, ActorDeleted};
+    pub use crate::{
+        Actor, Annotations, App, Bedrock, Caller, Context, Event, HookError, Http, Init, Input, Now, Op, Outcome,
+        Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,
+    };
+}

@@ -82,8 +82,11 @@ fn by_gateway<'a>(routes: &'a [Route], method: &str, path: &str) -> Option<&'a s
         .map(|(_, route)| route.group.as_str())
 }
 
-/// The rows of the watch router: path, then method (`None` for all) and group.
-fn watch_rows() -> Vec<(String, Vec<(Option<String>, String)>)> {
+/// Where a path of the watch router leads: the method (`None` for all) and the group.
+type Targets = Vec<(Option<String>, String)>;
+
+/// The rows of the watch router.
+fn watch_rows() -> Vec<(String, Targets)> {
     let manifest: toml::Table = text("Cargo.toml").parse().expect("the manifest is TOML");
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().expect("a router").clone();
     let group = |function: &toml::Value| {
@@ -102,7 +105,7 @@ fn watch_rows() -> Vec<(String, Vec<(Option<String>, String)>)> {
         .collect()
 }
 
-type Watch = matchit::Router<Vec<(Option<String>, String)>>;
+type Watch = matchit::Router<Targets>;
 
 /// The watch router, built by the crate that cargo-lambda builds it with.
 fn watch() -> Watch {

@@ -88,6 +88,18 @@ fn functions_stop_before_the_gateway_does() {
     }
 }
 
+#[test]
+fn settings_are_those_the_runtime_reads() {
+    let (template, config) = (template(), text("shared/runtime/src/config.rs"));
+    let variables = template["Globals"]["Function"]["Environment"]["Variables"].as_object().expect("variables");
+    for name in variables.keys() {
+        assert!(config.contains(&format!("\"{name}\"")), "the runtime does not read {name}");
+    }
+    for needed in ["ACTINGWEB_TABLE", "ACTINGWEB_BASE_URL", "ACTINGWEB_KEYS"] {
+        assert!(variables.contains_key(needed), "a function does not start without {needed}");
+    }
+}
+
 /// Functions deployed by cargo-lambda get the same settings as those deployed by SAM.
 #[test]
 fn the_deploy_script_sets_what_the_template_sets() {

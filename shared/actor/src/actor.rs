@@ -75,8 +75,16 @@ impl Actor {
     /// # Errors
     /// [`ActorError::TooLarge`] above 5 MB in all; storage errors.
     pub async fn properties(&self) -> Result<Map<String, Value>, ActorError> {
-        let stored = self.store.properties(self.id()).await?;
+        let stored = self.stored_properties().await?;
         Ok(stored.into_iter().map(|property| (property.name.to_string(), property.value)).collect())
+    }
+
+    /// [`Actor::properties`] with their versions.
+    ///
+    /// # Errors
+    /// As [`Actor::properties`].
+    pub async fn stored_properties(&self) -> Result<Vec<StoredProperty>, ActorError> {
+        Ok(self.store.properties(self.id()).await?)
     }
 
     /// Writes a property, whatever was there.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actingweb_protocol::{ActorId, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
-use actingweb_store::{ActorRecord, CreateOutcome, NewActor, Store, StoredProperty};
+use actingweb_store::{ActorRecord, CreateOutcome, DueJob, NewActor, Store, StoredProperty};
 
 use crate::{Actor, ActorError, Caller, Credentials, limits};
 
@@ -134,10 +134,11 @@ impl Actors {
         }))
     }
 
-    /// The handle of an actor that a job works for, which may have been deleted since.
+    /// The handle of an actor whose deletion has begun: no request finds it any more, but what it holds can still be
+    /// read. `None` when it was removed.
     #[must_use]
-    pub fn departed(&self, record: ActorRecord, deadline: Deadline) -> Actor {
-        Actor::new(record, self.store.with_deadline(deadline))
+    pub fn departed(&self, job: &DueJob, deadline: Deadline) -> Option<Actor> {
+        Some(Actor::new(job.departed()?, self.store.with_deadline(deadline)))
     }
 
     fn recognise(&self, record: &ActorRecord, credentials: &Credentials) -> Caller {
@@ -149,7 +150,7 @@ impl Actors {
             {
                 Caller::Creator
             }
-            Credentials::Basic { .. } | Credentials::Bearer(_) | Credentials::None => Caller::Anonymous,
+            _ => Caller::Anonymous,
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Credentials {
     },
     /// A token (RFC 6750).
     Bearer(String),
+    /// A scheme that nobody here issues credentials for.
+    Other,
 }
 
 /// Never shows a secret.
@@ -26,6 +28,7 @@ impl fmt::Debug for Credentials {
             Self::None => "None",
             Self::Basic { .. } => "Basic(..)",
             Self::Bearer(_) => "Bearer(..)",
+            Self::Other => "Other",
         })
     }
 }

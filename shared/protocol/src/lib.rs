@@ -11,6 +11,7 @@ mod name;
 pub mod nested;
 pub mod options;
 pub mod retry;
+pub mod trust_types;
 
 pub use environment::{Clock, Deadline, Entropy, Timestamp};
 pub use ids::{ActorId, ActorIdError, Creator, CreatorError, random_hex};

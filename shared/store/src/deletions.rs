@@ -17,28 +17,6 @@ const TOMBSTONE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// than any invocation lasts.
 const LAST_LOOK: Duration = Duration::from_secs(15 * 60);
 
-/// How far a deletion has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeletionStage {
-    /// The tombstone is set; hooks have not heard of it, and everything is still there.
-    Begun,
-    /// Everything was removed; one more look for late writes is due.
-    Removed,
-}
-
-impl DeletionStage {
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            Self::Begun => "deletion begun",
-            Self::Removed => "deletion removed",
-        }
-    }
-
-    pub(crate) fn from_label(label: &str) -> Option<Self> {
-        [Self::Begun, Self::Removed].into_iter().find(|stage| stage.label() == label)
-    }
-}
-
 impl Store {
     /// Marks an actor as deleted, in one transaction with the job that removes what it owned; its creator may create
     /// another one at once. Returns the job, or `None` when the actor was deleted already.
@@ -47,7 +25,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn bury_actor(&self, record: &ActorRecord) -> Result<Option<DueJob>, StoreError> {
         let now = self.now();
-        let job = DueJob::new(&record.id, now, &self.nonce(), DueWork::Deletion(DeletionStage::Begun));
+        let work = DueWork::Remove { creator: record.creator.clone(), created_at: record.created_at, told: false };
+        let job = DueJob::new(&record.id, now, &self.nonce(), work);
         let fail = |error| refused("TransactWriteItems", error);
         let tombstone = Update::builder()
             .table_name(&self.inner.table)
@@ -94,7 +73,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a stage of a deletion: the first is followed by one more look, the second by nothing.
+    /// Ends a job of a deletion: a removal is followed by a last look, the last look by nothing.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -102,9 +81,9 @@ impl Store {
         let fail = |error| refused("TransactWriteItems", error);
         let done = Delete::builder().table_name(&self.inner.table).set_key(Some(job.key())).build().map_err(fail)?;
         let mut writes = vec![TransactWriteItem::builder().delete(done).build()];
-        if job.work == DueWork::Deletion(DeletionStage::Begun) {
+        if matches!(job.work, DueWork::Remove { .. }) {
             let due = self.now().plus(LAST_LOOK);
-            let next = DueJob::new(&job.actor, due, &self.nonce(), DueWork::Deletion(DeletionStage::Removed));
+            let next = DueJob::new(&job.actor, due, &self.nonce(), DueWork::LastLook);
             let put = Put::builder().table_name(&self.inner.table).set_item(Some(next.item())).build().map_err(fail)?;
             writes.push(TransactWriteItem::builder().put(put).build());
         }

@@ -5,14 +5,16 @@ use std::time::Duration;
 use actingweb_protocol::{ActorId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-use crate::actors::actor_id;
-use crate::deletions::DeletionStage;
+use crate::actors::{ActorRecord, actor_id};
 use crate::item::{Item, Row, number, text};
 use crate::store::{Attempt, refused};
 use crate::{Store, StoreError, item, keys};
 
 /// How long whoever took a job keeps it: longer than an invocation may last.
 const LEASE: Duration = Duration::from_secs(120);
+
+const REMOVE: &str = "remove";
+const LAST_LOOK: &str = "last look";
 
 /// A piece of work that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,17 @@ pub struct DueJob {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DueWork {
-    /// Remove what a deleted actor left.
-    Deletion(DeletionStage),
+    /// Tell the hooks that an actor is deleted, then remove all it owned.
+    Remove {
+        /// Who created it: the tombstone does not keep it.
+        creator: String,
+        /// When it was created.
+        created_at: Timestamp,
+        /// Whether the hooks have been told, by an earlier attempt that did not come to its end.
+        told: bool,
+    },
+    /// Look once more for what requests wrote that were under way when the tombstone was set.
+    LastLook,
 }
 
 impl DueJob {
@@ -39,11 +50,33 @@ impl DueJob {
         Self { shard: keys::due_shard(actor), sk, actor: actor.clone(), work }
     }
 
+    /// The actor as it was, for hooks that are told of its end.
+    #[must_use]
+    pub fn departed(&self) -> Option<ActorRecord> {
+        let DueWork::Remove { creator, created_at, .. } = &self.work else { return None };
+        Some(ActorRecord {
+            id: self.actor.clone(),
+            creator: creator.clone(),
+            passphrase_hash: String::new(),
+            trustee_root: None,
+            created_at: *created_at,
+            lookup: String::new(),
+        })
+    }
+
     pub(crate) fn item(&self) -> Item {
         let mut row = item::new(&keys::due(self.shard), &self.sk);
-        let DueWork::Deletion(stage) = self.work;
         row.insert("actor".to_owned(), text(self.actor.as_str()));
-        row.insert("work".to_owned(), text(stage.label()));
+        match &self.work {
+            DueWork::Remove { creator, created_at, .. } => {
+                row.insert("work".to_owned(), text(REMOVE));
+                row.insert("creator".to_owned(), text(creator));
+                row.insert("created_at".to_owned(), number(created_at.as_millis()));
+            }
+            DueWork::LastLook => {
+                row.insert("work".to_owned(), text(LAST_LOOK));
+            }
+        }
         row
     }
 
@@ -52,14 +85,16 @@ impl DueJob {
     }
 
     fn from_row(row: &Row<'_>, shard: u32) -> Result<Self, StoreError> {
-        let label = row.text("work")?;
-        let stage = DeletionStage::from_label(label).ok_or_else(|| row.corrupt(format!("unknown work `{label}`")))?;
-        Ok(Self {
-            shard,
-            sk: row.text("sk")?.to_owned(),
-            actor: actor_id(row, "actor")?,
-            work: DueWork::Deletion(stage),
-        })
+        let work = match row.text("work")? {
+            REMOVE => DueWork::Remove {
+                creator: row.text("creator")?.to_owned(),
+                created_at: row.timestamp("created_at")?,
+                told: row.optional_number("told_at")?.is_some(),
+            },
+            LAST_LOOK => DueWork::LastLook,
+            other => return Err(row.corrupt(format!("unknown work `{other}`"))),
+        };
+        Ok(Self { shard, sk: row.text("sk")?.to_owned(), actor: actor_id(row, "actor")?, work })
     }
 }
 
@@ -114,5 +149,23 @@ impl Store {
                 other => Err(refused("UpdateItem", other)),
             },
         }
+    }
+
+    /// Remembers that the hooks were told of an actor's end, so that an attempt which resumes the job does not tell
+    /// them again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn mark_told(&self, job: &DueJob) -> Result<(), StoreError> {
+        let call = self
+            .inner
+            .client
+            .update_item()
+            .table_name(&self.inner.table)
+            .set_key(Some(job.key()))
+            .update_expression("SET told_at = :now")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", number(self.now().as_millis()));
+        self.call("UpdateItem", || call.clone().send()).await.map(|_| ())
     }
 }

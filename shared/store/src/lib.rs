@@ -17,7 +17,6 @@ mod table;
 
 pub use actors::{ActorRecord, CreateOutcome, NewActor, Snapshot};
 pub use attributes::Attribute;
-pub use deletions::DeletionStage;
 pub use due::{DueJob, DueWork};
 pub use error::StoreError;
 pub use properties::{Change, Expect, MAX_TRANSACTION_PROPERTIES, StoredProperty, WriteOutcome};

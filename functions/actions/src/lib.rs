@@ -1,0 +1,29 @@
+//! `/{actor}/actions`: calls of the application's actions.
+
+use actingweb_web::calls::{Callable, call_by_path, list};
+use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
+use axum::Router;
+use axum::extract::State;
+use serde_json::json;
+
+/// The routes of this group.
+pub fn routes() -> Router<AppState> {
+    subtree("actions", actions)
+}
+
+/// The service of this group.
+pub fn router(state: AppState) -> Router {
+    serve(routes(), state.for_group("actions"))
+}
+
+async fn actions(State(state): State<AppState>, incoming: Incoming) -> Reply {
+    let name = incoming.hook_name()?;
+    if name.is_none() && incoming.verb != Verb::Get {
+        return Err(Problem::method_not_allowed("GET"));
+    }
+    let visit = incoming.visit_as_owner(&state, &[]).await?;
+    match name {
+        Some(name) => call_by_path(&state, &incoming, &visit, Callable::Action, name.as_str()).await,
+        None => list(&incoming, "GET", || json!({ "actions": state.hooks.actions() })),
+    }
+}

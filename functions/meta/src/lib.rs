@@ -1,0 +1,78 @@
+//! `/{actor}/meta`: what an actor says of itself, to anybody.
+
+use actingweb_actor::Actor;
+use actingweb_hooks::AppInfo;
+use actingweb_protocol::options::{FLAT_VERSION, FORMATS, PROTOCOL_VERSION, SUPPORTED};
+use actingweb_protocol::trust_types;
+use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json, serve, subtree, text};
+use axum::Router;
+use axum::extract::State;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// The routes of this group.
+pub fn routes() -> Router<AppState> {
+    subtree("meta", meta)
+}
+
+/// The service of this group.
+pub fn router(state: AppState) -> Router {
+    serve(routes(), state.for_group("meta"))
+}
+
+async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
+    if incoming.verb != Verb::Get {
+        return Err(Problem::method_not_allowed("GET"));
+    }
+    let visit = incoming.visit(&state, &[]).await?;
+    let app = state.hooks.app();
+    let path: Vec<&str> = incoming.below_group().iter().map(String::as_str).collect();
+    Ok(match path.as_slice() {
+        [] => json(StatusCode::OK, &document(&visit.actor, app)),
+        ["id"] => text(visit.actor.id().as_str()),
+        ["type"] => text(app.actor_type.as_str()),
+        ["version"] => text(app.version.as_str()),
+        ["desc"] => text(format!("{} {}", app.description, visit.actor.id())),
+        ["info"] => text(app.info_url.as_str()),
+        ["trustee_root"] => text(visit.actor.trustee_root().unwrap_or_default()),
+        ["specification"] => text(""),
+        ["actingweb", "version"] => text(PROTOCOL_VERSION),
+        ["actingweb", "supported"] => text(SUPPORTED.join(",")),
+        ["actingweb", "formats"] => text(FORMATS.join(",")),
+        ["actingweb", "trust_types"] => json(StatusCode::OK, &trust_types::BUILT_IN),
+        ["trusttypes"] => json(StatusCode::OK, &trust_types()),
+        _ => return Err(Problem::not_found("there is nothing at this path of /meta")),
+    })
+}
+
+/// The nested `actingweb` object is the specification's; the flat keys are what deployed clients read.
+fn document(actor: &Actor, app: &AppInfo) -> Value {
+    json!({
+        "id": actor.id(),
+        "type": app.actor_type.as_str(),
+        "version": app.version.as_str(),
+        "desc": app.description,
+        "info": app.info_url.as_str(),
+        "trustee_root": actor.trustee_root().unwrap_or_default(),
+        "specification": "",
+        "actingweb": {
+            "version": PROTOCOL_VERSION,
+            "supported": SUPPORTED.join(","),
+            "formats": FORMATS.join(","),
+        },
+        "aw_version": FLAT_VERSION,
+        "aw_supported": SUPPORTED.join(","),
+        "aw_formats": FORMATS.join(","),
+        "aw_trust_types": trust_types::BUILT_IN.map(|kind| kind.name),
+    })
+}
+
+fn trust_types() -> Value {
+    let types = trust_types::BUILT_IN.iter().map(|kind| {
+        (kind.name.to_owned(), json!({ "display_name": kind.display_name, "description": kind.description }))
+    });
+    json!({
+        "trust_types": types.collect::<serde_json::Map<String, Value>>(),
+        "default_trust_type": trust_types::DEFAULT,
+    })
+}

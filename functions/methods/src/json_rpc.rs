@@ -1,0 +1,63 @@
+//! JSON-RPC 2.0 over `POST /{actor}/methods[/{name}]`.
+
+use actingweb_actor::Visit;
+use actingweb_hooks::{CallOutcome, HookFailure, Op};
+use actingweb_protocol::Name;
+use actingweb_web::calls::{self, Callable};
+use actingweb_web::{AppState, Incoming, Reply, json, no_content};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
+const INTERNAL_ERROR: i32 = -32603;
+
+/// Whether a body is meant as JSON-RPC.
+pub(crate) fn is_request(body: &Value) -> bool {
+    body.get("jsonrpc").is_some_and(|version| version == "2.0")
+}
+
+/// Carries out one request: 200 with `result` or `error`, 204 for a notification (one without an `id`).
+pub(crate) async fn call(
+    state: &AppState,
+    incoming: &Incoming,
+    visit: &Visit,
+    in_path: Option<&Name>,
+    mut request: Value,
+) -> Reply {
+    let params = request.get_mut("params").map(Value::take).unwrap_or_default();
+    let id = request.get("id").cloned();
+    let reply = match request.get("method").and_then(Value::as_str) {
+        None => Err((INVALID_REQUEST, "Invalid Request", Some("Missing method".to_owned()))),
+        Some(method) if in_path.is_some_and(|name| name.as_str() != method) => {
+            Err((INVALID_REQUEST, "Invalid Request", Some("Method name mismatch".to_owned())))
+        }
+        Some(method) => match calls::call(state, incoming, visit, (Callable::Method, method), Op::Post, params).await {
+            CallOutcome::Answer(value) => Ok(value),
+            CallOutcome::Nothing => Ok(Value::Null),
+            CallOutcome::Unknown => Err((METHOD_NOT_FOUND, "Method not found", None)),
+            CallOutcome::Failed(failure) => Err(error(failure)),
+        },
+    };
+    let Some(id) = id else {
+        return Ok(no_content());
+    };
+    let body = match reply {
+        Ok(result) => json!({ "jsonrpc": "2.0", "result": result, "id": id }),
+        Err((code, message, None)) => {
+            json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message }, "id": id })
+        }
+        Err((code, message, Some(data))) => {
+            json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message, "data": data }, "id": id })
+        }
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+fn error(failure: HookFailure) -> (i32, &'static str, Option<String>) {
+    match failure.status {
+        400 => (INVALID_PARAMS, "Invalid params", Some(failure.detail)),
+        _ => (INTERNAL_ERROR, "Internal error", Some(failure.detail)),
+    }
+}

@@ -1,0 +1,99 @@
+//! Work that is due: so far, the removal of what deleted actors owned.
+//!
+//! Everything here may die at any point and be run again by anybody: a job stays due until its last step is done, and
+//! each of its steps can be repeated.
+
+use actingweb_actor::{ActorError, Caller};
+use actingweb_hooks::{Event, EventKind, Invocation};
+use actingweb_protocol::{Deadline, random_hex};
+use actingweb_store::{DueJob, DueWork, StoreError};
+use actingweb_web::AppState;
+use futures_util::{StreamExt as _, stream};
+
+/// How many jobs are worked on at once.
+const CONCURRENCY: usize = 8;
+
+/// What a round of work came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Jobs that are done.
+    pub done: usize,
+    /// Jobs that failed and stay due.
+    pub failed: usize,
+}
+
+/// Works on what is due now, until nothing is left that somebody else does not have. Jobs that fail stay due.
+///
+/// # Errors
+/// [`ActorError`] when what is due cannot be read.
+pub async fn drain(state: &AppState, deadline: Deadline) -> Result<Drained, ActorError> {
+    let mut drained = Drained::default();
+    loop {
+        let jobs = state.actors.store().with_deadline(deadline).due_jobs().await?;
+        let results: Vec<_> =
+            stream::iter(jobs).map(|job| run(state, job, deadline)).buffer_unordered(CONCURRENCY).collect().await;
+        let taken = results.iter().filter(|result| !matches!(result, Ok(false))).count();
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        drained.done += taken - failed;
+        drained.failed += failed;
+        if taken == 0 || failed > 0 {
+            return Ok(drained);
+        }
+    }
+}
+
+/// Does one job; false when somebody else has it.
+async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, StoreError> {
+    let store = state.actors.store().with_deadline(deadline);
+    if !store.claim(&job).await? {
+        return Ok(false);
+    }
+    let work = async {
+        tell(state, &job, EventKind::ActorDeleted, deadline).await?;
+        store.sweep_actor(&job.actor).await?;
+        store.finish_deletion(&job).await
+    };
+    match work.await {
+        Ok(()) => tracing::info!(work = label(&job), actor = %job.actor, "work done"),
+        Err(error) => {
+            tracing::error!(work = label(&job), actor = %job.actor, %error, "work failed");
+            return Err(error);
+        }
+    }
+    tell_complete(state, &job, deadline).await;
+    Ok(true)
+}
+
+/// Tells the hooks that an actor is deleted while what it held can still be read; once, unless the process dies between
+/// the hooks' end and the note of it.
+async fn tell(state: &AppState, job: &DueJob, event: EventKind, deadline: Deadline) -> Result<(), StoreError> {
+    let DueWork::Remove { told: false, .. } = job.work else { return Ok(()) };
+    if !state.hooks.has_lifecycle_hooks(event) {
+        return Ok(());
+    }
+    fire(state, job, event, deadline).await;
+    state.actors.store().with_deadline(deadline).mark_told(job).await
+}
+
+async fn tell_complete(state: &AppState, job: &DueJob, deadline: Deadline) {
+    if matches!(job.work, DueWork::Remove { .. }) {
+        fire(state, job, EventKind::ActorDeletedComplete, deadline).await;
+    }
+}
+
+async fn fire(state: &AppState, job: &DueJob, event: EventKind, deadline: Deadline) {
+    let invocation = Invocation {
+        actor: state.actors.departed(job, deadline),
+        caller: Caller::Creator,
+        request_id: random_hex(&*state.entropy, 16),
+        deadline,
+    };
+    state.hooks.fire(&invocation, Event::new(event)).await;
+}
+
+const fn label(job: &DueJob) -> &'static str {
+    match job.work {
+        DueWork::Remove { .. } => "remove actor",
+        DueWork::LastLook => "last look",
+    }
+}

@@ -1,0 +1,20 @@
+//! What every endpoint group shares.
+//!
+//! A group's handlers take an [`Incoming`] request, learn from [`Incoming::visit`] which actor it is about and who is
+//! calling, and answer with a [`Reply`] or a [`Problem`]. [`serve`] puts around them what no handler should think about:
+//! request ids, deadlines, panics, problem documents, the request log line.
+
+mod authorization;
+pub mod calls;
+mod incoming;
+mod observe;
+mod path;
+mod problem;
+mod reply;
+mod state;
+
+pub use incoming::{Incoming, MAX_BODY_BYTES, Payload, Verb};
+pub use observe::{RequestContext, serve, subtree};
+pub use problem::Problem;
+pub use reply::{Reply, html, json, no_content, text};
+pub use state::AppState;

@@ -1,0 +1,153 @@
+//! Around every handler: the request's id and deadline, panics, problem documents, the log line.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actingweb_protocol::{ActorId, Deadline, random_hex};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use futures_util::FutureExt as _;
+use http::{HeaderName, HeaderValue, Method};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::{AppState, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a request carries from its arrival to its log line. Cheap to clone; all clones share what was noted.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// Its id: the caller's `X-Request-ID` when that is 1 to 128 visible ASCII characters, else a new one.
+    pub id: Arc<str>,
+    /// When the reply must have left.
+    pub deadline: Deadline,
+    notes: Arc<Mutex<Notes>>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    verb: Option<&'static str>,
+    actor: Option<String>,
+    caller: Option<&'static str>,
+    hook: Option<String>,
+    hook_ms: f64,
+}
+
+impl RequestContext {
+    /// The context of a request with the id its caller gave it, if usable, and the deadline its invocation has.
+    #[must_use]
+    pub fn new(state: &AppState, id: Option<&HeaderValue>, deadline: Option<Deadline>) -> Self {
+        let usable = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let given = id.and_then(|id| id.to_str().ok()).filter(usable);
+        let id = given.map_or_else(|| random_hex(&*state.entropy, 16), str::to_owned).into();
+        let limit = Deadline::after(Instant::now().into_std(), state.time_limit);
+        let deadline = deadline.map_or(limit, |deadline| deadline.earlier(limit));
+        Self { id, deadline, notes: Arc::default() }
+    }
+
+    pub(crate) fn note_verb(&self, verb: &'static str) {
+        self.with_notes(|notes| notes.verb = Some(verb));
+    }
+
+    pub(crate) fn note_caller(&self, actor: &ActorId, kind: &'static str) {
+        self.with_notes(|notes| {
+            notes.actor = Some(actor.to_string());
+            notes.caller = Some(kind);
+        });
+    }
+
+    /// Runs hooks, and notes them and the time they took for the log line.
+    pub async fn in_hook<T>(&self, kind: &str, name: &str, hooks: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let output = hooks.await;
+        let spent = started.elapsed().as_secs_f64() * 1000.0;
+        self.with_notes(|notes| {
+            notes.hook_ms += spent;
+            notes.hook.get_or_insert_with(|| format!("{kind}:{name}"));
+        });
+        output
+    }
+
+    fn with_notes<T>(&self, act: impl FnOnce(&mut Notes) -> T) -> T {
+        act(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Binds a handler to `/{actor}/{group}` and everything below it, for any verb.
+pub fn subtree<H, T>(group: &str, handler: H) -> Router<AppState>
+where
+    H: Handler<T, AppState> + Clone,
+    T: 'static,
+{
+    let routes = any(handler);
+    Router::new()
+        .route(&format!("/{{actor}}/{group}"), routes.clone())
+        .route(&format!("/{{actor}}/{group}/"), routes.clone())
+        .route(&format!("/{{actor}}/{group}/{{*path}}"), routes)
+}
+
+/// Makes a service of routes: what the Lambda function, the local stack and tests all run.
+pub fn serve(routes: Router<AppState>, state: AppState) -> Router {
+    let nothing = || std::future::ready(Problem::not_found("there is nothing at this path"));
+    routes.fallback(nothing).layer(from_fn_with_state(state.clone(), observe)).with_state(state)
+}
+
+async fn observe(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let deadline = request.extensions().get::<Deadline>().copied();
+    let context = RequestContext::new(&state, request.headers().get(REQUEST_ID), deadline);
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    request.extensions_mut().insert(context.clone());
+
+    let span = tracing::info_span!("request", request_id = %context.id);
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let mut response = handled.unwrap_or_else(|panic| {
+        let _entered = span.enter();
+        tracing::error!(group = state.group, route, panic = panic_message(&*panic), "handler panicked");
+        Problem::internal().into_response()
+    });
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.render(&context.id);
+    }
+    if method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    if let Ok(id) = HeaderValue::from_str(&context.id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let _entered = span.enter();
+    log(&state, &context, &method, &route, response.status().as_u16(), started);
+    response
+}
+
+/// The request line of docs/logging.md.
+fn log(state: &AppState, context: &RequestContext, method: &Method, route: &str, status: u16, started: Instant) {
+    let notes = context.with_notes(std::mem::take);
+    let tenths = |millis: f64| (millis * 10.0).round() / 10.0;
+    tracing::info!(
+        group = state.group,
+        method = notes.verb.unwrap_or(method.as_str()),
+        route,
+        actor = notes.actor,
+        status,
+        duration_ms = tenths(started.elapsed().as_secs_f64() * 1000.0),
+        caller = notes.caller.unwrap_or("anonymous"),
+        hook_ms = notes.hook.is_some().then(|| tenths(notes.hook_ms)),
+        hook = notes.hook,
+        cold = state.take_cold(),
+        "request"
+    );
+}
+
+/// The message of a panic, cut at 200 characters.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("not a text").chars().take(200).collect()
+}

@@ -1,12 +1,14 @@
 //! What can go wrong with a call to Bedrock, and how the SDK's errors become it.
 
 use std::error::Error;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use actingweb_protocol::retry::parse_retry_after;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_bedrockruntime::types::error::ConverseStreamOutputError as StreamError;
 
 /// A call to Bedrock that gave no usable answer. Messages hold what Bedrock said, never the prompt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,15 +125,21 @@ impl BedrockError {
         }
     }
 
-    /// The error of one event in a stream.
-    pub(crate) fn from_stream<E, R>(error: SdkError<E, R>) -> Self
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-        R: std::fmt::Debug + 'static,
-    {
-        let cause = match &error {
-            SdkError::ServiceError(service) => from_code(service.err().code(), None, None, service.err().message()),
-            _ => Self::Unavailable { message: root_cause(&error) },
+    /// The error of one event in a stream. Exceptions inside a stream carry no code, their type is the code.
+    pub(crate) fn from_stream<R: Debug + 'static>(error: &SdkError<StreamError, R>) -> Self {
+        let cause = match error.as_service_error() {
+            Some(exception) => {
+                let code = match exception {
+                    StreamError::ThrottlingException(_) => Some("ThrottlingException"),
+                    StreamError::ValidationException(_) => Some("ValidationException"),
+                    StreamError::ModelStreamErrorException(_) => Some("ModelStreamErrorException"),
+                    StreamError::ServiceUnavailableException(_) => Some("ServiceUnavailableException"),
+                    StreamError::InternalServerException(_) => Some("InternalServerException"),
+                    other => other.code(),
+                };
+                from_code(code, None, None, exception.message())
+            }
+            None => Self::Unavailable { message: root_cause(error) },
         };
         cause.in_stream()
     }

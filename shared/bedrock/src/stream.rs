@@ -77,7 +77,7 @@ impl State {
                 return Some(Err(BedrockError::TimedOut));
             };
             match received {
-                Err(error) => return Some(Err(BedrockError::from_stream(error))),
+                Err(error) => return Some(Err(BedrockError::from_stream(&error))),
                 Ok(None) if self.stopped => return None,
                 Ok(None) => {
                     let cause = BedrockError::Unavailable { message: "it ended without a stop event".into() };

@@ -1,4 +1,10 @@
 //! Calls over real sockets to peers that behave well, badly, and maliciously.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actingweb_peer::{
-    AddressKind, Guard, HttpSettings, Limits, PeerAddress, PeerClient, PeerError, Refusal, Secret, http_client,
+    AddressKind, Guard, HttpSettings, Limits, Outcome, PeerAddress, PeerClient, PeerError, Refusal, Secret, fan_out,
+    http_client,
 };
 use actingweb_protocol::Deadline;
 use axum::Router;
@@ -203,7 +210,7 @@ async fn a_peer_that_never_answers_costs_no_more_than_the_deadline() {
         Body::from_stream(first.chain(stream::pending()))
     };
     let router = Router::new()
-        .route("/silent", get(|| std::future::pending::<Response>()))
+        .route("/silent", get(std::future::pending::<Response>))
         .route("/stalled", get(stalled))
         .route("/stalled-error", get(move || async move { (StatusCode::BAD_GATEWAY, stalled().await) }));
     let peer = Peer::start(router).await;
@@ -331,4 +338,34 @@ async fn the_plain_client_follows_the_author() {
     let http = http_client(&HttpSettings::default()).unwrap();
     let reply = http.get(format!("http://{}/from", peer.address)).send().await.unwrap();
     assert_eq!(reply.text().await.unwrap(), "here");
+}
+
+#[tokio::test]
+async fn calls_to_many_peers_overlap_and_keep_every_outcome() {
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        "1"
+    };
+    let router = Router::new()
+        .route("/good", get(slow))
+        .route("/bad", get(|| async { StatusCode::NOT_FOUND }))
+        .route("/silent", get(std::future::pending::<Response>));
+    let peer = Peer::start(router).await;
+    let (client, address) = (local(), peer.address());
+    let paths = ["good", "bad", "silent", "good", "good"];
+    let calls = fan_out(paths, 5, within(1000), |path| {
+        let (client, address) = (&client, &address);
+        async move { client.get(address, path).send().await?.json::<u8>() }
+    });
+    let outcomes = assert_send(calls).await;
+    let [Outcome::Ok { value: 1 }, bad, Outcome::TimedOut, Outcome::Ok { value: 1 }, Outcome::Ok { value: 1 }] =
+        &outcomes[..]
+    else {
+        panic!("{outcomes:?}")
+    };
+    let Outcome::Error { error } = bad else { panic!("{bad:?}") };
+    assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
 }

@@ -2,10 +2,15 @@
 //!
 //! * [`engine`]: the embedded DynamoDB engine, also used by the local stack
 //! * [`meter`]: a proxy in front of DynamoDB that counts calls and injects throttling, conflicts and lost replies
+//! * [`bedrock_standin`]: Bedrock Runtime on loopback, as the real SDK speaks it
+//! * [`service_standin`]: small web services on loopback for hooks to call
 //! * [`fakes`]: time and randomness that a test decides
 
 mod background;
+pub mod bedrock_standin;
 pub mod engine;
 pub mod fakes;
+mod load;
 pub mod meter;
 mod rng;
+pub mod service_standin;

@@ -19,7 +19,7 @@ use crate::schema::{self, Schema};
 /// | `Property` | `Result<Verdict, HookError>` |
 /// | `Lifecycle` | `Result<(), HookError>` |
 #[diagnostic::on_unimplemented(
-    message = "a `{K}` hook cannot return `{Self}`",
+    message = "`{Self}` is not what a hook of kind `{K}` can return",
     label = "this hook returns, or resolves to, `{Self}`",
     note = "method, action and resource hooks return `Result<T, HookError>` where `T: Serialize + JsonSchema`",
     note = "property hooks return `Result<Verdict, HookError>`, lifecycle hooks `Result<(), HookError>`",
@@ -81,7 +81,7 @@ pub enum Arrival<T, F> {
 /// `Mode` is inferred.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "a hook cannot return `{Self}`",
+    message = "`{Self}` is not what a hook can return",
     label = "this hook returns `{Self}`",
     note = "a hook is `fn(..) -> Result<T, HookError>` or `async fn(..) -> Result<T, HookError>`"
 )]

@@ -80,6 +80,8 @@ pub enum EventKind {
     ActorCreated,
     /// The actor is about to be deleted; what it holds can still be read. No data.
     ActorDeleted,
+    /// The actor and all it held are gone; the handle still knows its id and creator. No data.
+    ActorDeletedComplete,
 }
 
 impl EventKind {
@@ -89,6 +91,7 @@ impl EventKind {
         match self {
             Self::ActorCreated => "actor_created",
             Self::ActorDeleted => "actor_deleted",
+            Self::ActorDeletedComplete => "actor_deleted_complete",
         }
     }
 }

@@ -87,6 +87,12 @@ impl Hooks {
         self.0.properties.has(name)
     }
 
+    /// Whether there are property hooks at all.
+    #[must_use]
+    pub fn guards_properties(&self) -> bool {
+        !self.0.properties.is_empty()
+    }
+
     /// Whether anybody wants to hear of this event.
     #[must_use]
     pub fn has_lifecycle_hooks(&self, event: EventKind) -> bool {

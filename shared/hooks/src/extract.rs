@@ -46,7 +46,7 @@ use crate::schema::Schema;
     message = "`{Self}` is not an argument a `{K}` hook can have",
     label = "this hook has an argument of type `{Self}`, which is not an extractor here",
     note = "what the caller sent is `Input<{Self}>`; what the application registered with `.state(..)` is `State<{Self}>`",
-    note = "`Wait` needs `blocking(hook)`; every extractor is listed at `actingweb_hooks::FromCall`"
+    note = "the documentation of `actingweb_hooks::FromCall` lists every extractor and how to write your own"
 )]
 pub trait FromCall<K: Kind>: Sized + Send + 'static {
     /// Makes the argument.

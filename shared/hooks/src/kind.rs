@@ -91,3 +91,12 @@ impl<K: TakesProperty> TakesProperty for OnPool<K> {}
 pub trait TakesEvent: Kind<Payload = Event> {}
 impl TakesEvent for Lifecycle {}
 impl<K: TakesEvent> TakesEvent for OnPool<K> {}
+
+/// Kinds whose function may block: those of [`blocking`](crate::blocking).
+#[diagnostic::on_unimplemented(
+    message = "`Wait` would block the runtime in a `{Self}` hook that is not `blocking`",
+    label = "this hook takes `Wait`",
+    note = "register it with `blocking(hook)`, or make it an `async fn` and use `.await`"
+)]
+pub trait MayBlock: Kind {}
+impl<K: Kind> MayBlock for OnPool<K> {}

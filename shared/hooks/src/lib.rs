@@ -37,7 +37,9 @@ pub use error::{BoxError, HookError, HookFailure};
 pub use extract::{Context, FromCall, Http, Input, Now, Peers, Random, Services, Signature, State, Wait};
 pub use hook::{Blocking, Hook, blocking};
 pub use info::{Annotations, AppInfo, HookInfo};
-pub use kind::{Action, Kind, Lifecycle, Method, OnPool, Property, Resource, TakesEvent, TakesInput, TakesProperty};
+pub use kind::{
+    Action, Kind, Lifecycle, MayBlock, Method, OnPool, Property, Resource, TakesEvent, TakesInput, TakesProperty,
+};
 pub use property::{Filtered, PropertyAccess, Verdict};
 pub use resources::{Init, Limits, Resources};
 pub use schema::Schema;
@@ -54,7 +56,7 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 
-    pub use crate::EventKind::{ActorCreated, ActorDeleted};
+    pub use crate::EventKind::{ActorCreated, ActorDeleted, ActorDeletedComplete};
     pub use crate::{
         Actor, Annotations, App, Bedrock, Caller, Context, Event, HookError, Http, Init, Input, Now, Op, Outcome,
         Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,

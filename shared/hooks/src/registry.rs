@@ -92,6 +92,10 @@ impl<K: Kind> Table<K> {
         !self.wildcard.is_empty() || self.exact.contains_key(name)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wildcard.is_empty() && self.exact.is_empty()
+    }
+
     /// The first hook of each name, in the order of registration.
     pub(crate) fn listed(&self) -> impl Iterator<Item = &Registered<K>> {
         self.names.iter().filter_map(|name| self.exact.get(name)?.first())

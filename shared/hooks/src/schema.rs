@@ -30,7 +30,6 @@ mod tests {
     use super::*;
 
     #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is looked at")]
     struct Pair {
         /// The left one.
         left: i64,

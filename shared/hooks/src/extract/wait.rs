@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::FromCall;
 use crate::call::{Call, Shared};
 use crate::error::HookError;
-use crate::kind::{Kind, OnPool};
+use crate::kind::MayBlock;
 
 /// How a [`blocking`](crate::blocking) hook awaits something: its thread waits, the runtime does the work. Only
 /// blocking hooks can have it; anywhere else it would hold up every other request, and does not compile.
@@ -24,8 +24,8 @@ use crate::kind::{Kind, OnPool};
 #[derive(Clone, Debug)]
 pub struct Wait(Arc<Shared>);
 
-impl<K: Kind> FromCall<OnPool<K>> for Wait {
-    fn from_call(call: &Call<OnPool<K>>) -> Result<Self, HookError> {
+impl<K: MayBlock> FromCall<K> for Wait {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
         Ok(Self(Arc::clone(&call.shared)))
     }
 }

@@ -1,0 +1,124 @@
+//! Mistakes are found at start.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actingweb_hooks::prelude::*;
+use actingweb_hooks::{BuildError, Problem};
+
+use crate::common::{answer, app, build, millis, post, try_build};
+
+fn nothing() -> Result<(), HookError> {
+    Ok(())
+}
+
+struct Pool(&'static str);
+
+fn uses_pool(State(pool): State<Pool>) -> Result<&'static str, HookError> {
+    Ok(pool.0)
+}
+
+async fn refused(app: App) -> BuildError {
+    try_build(app).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn every_mistake_is_reported_at_once() {
+    let error = refused(
+        app()
+            .describe("of nothing")
+            .method("a/b", nothing)
+            .resource("", nothing)
+            .tool("no")
+            .method("pooled", uses_pool)
+            .action("pooled", blocking(uses_pool))
+            .state(1_u8)
+            .state(2_u8),
+    )
+    .await;
+    let expected = "the application cannot start, for 7 reasons:
+  - `.describe(..)` must follow the hook it speaks of; no hook was registered before it
+  - the resource hook `` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`
+  - the method hook `behaviour::build::nothing` is registered as `a/b`: a name must not contain `/`
+  - the resource hook `behaviour::build::nothing` is registered as ``: a name must not be empty
+  - two states of type `u8` are registered: wrap each in a type of its own
+  - the method hook `pooled` takes `State<behaviour::build::Pool>`, which nobody registered: add `.state(..)` or `.state_from(..)`
+  - the action hook `pooled` takes `State<behaviour::build::Pool>`, which nobody registered: add `.state(..)` or `.state_from(..)`";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[tokio::test]
+async fn property_and_lifecycle_hooks_need_their_states_too() {
+    fn property(_: State<Pool>) -> Result<Verdict, HookError> {
+        Ok(Verdict::Keep)
+    }
+    async fn event(_: State<Pool>) -> Result<(), HookError> {
+        Ok(())
+    }
+    let error = refused(app().property("p", property).on(ActorCreated, event)).await;
+    assert!(matches!(
+        error.problems(),
+        [Problem::MissingState { kind: "property", .. }, Problem::MissingState { kind: "lifecycle", .. }]
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn states_are_made_once_at_the_same_time_before_the_first_call() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    struct Other;
+    async fn slow<T>(value: T) -> Result<T, std::io::Error> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        MADE.fetch_add(1, Ordering::SeqCst);
+        Ok(value)
+    }
+    let took = millis(async {
+        let app = app()
+            .state_from(|init: Init| async move {
+                assert_eq!(init.services.url("weather").unwrap().path(), "/v1");
+                slow(Pool("pooled")).await
+            })
+            .state_from(|_| slow(Other))
+            .method("pooled", uses_pool);
+        let hooks = build(app).await;
+        for _ in 0..3 {
+            assert_eq!(answer(post(&hooks, "pooled", Value::Null).await), "pooled");
+        }
+    })
+    .await;
+    assert_eq!(took, 100);
+    assert_eq!(MADE.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_made_stops_the_start_and_is_not_called_missing() {
+    let app = app().state_from(|_| async { Err::<Pool, _>("no route to db") }).method("pooled", uses_pool);
+    let error = refused(app).await;
+    assert_eq!(
+        error.to_string(),
+        "the application cannot start: the state `behaviour::build::Pool` could not be made: no route to db"
+    );
+}
+
+#[tokio::test]
+async fn every_invocation_shares_the_same_state() {
+    fn count(State(counter): State<Arc<AtomicUsize>>) -> Result<usize, HookError> {
+        Ok(counter.fetch_add(1, Ordering::SeqCst))
+    }
+    let hooks = build(app().state(Arc::new(AtomicUsize::new(0))).method("count", count)).await;
+    for expected in 0..3 {
+        assert_eq!(answer(post(&hooks, "count", Value::Null).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_application_says_what_it_is() {
+    let app = app().describe_app("A test").version("2.1").info_url("https://example.com/").unique_creator(true);
+    let hooks = build(app).await;
+    let info = hooks.app();
+    assert_eq!(
+        (info.actor_type.as_str(), info.description.as_str(), info.version.as_str(), info.info_url.as_str()),
+        (crate::common::URN, "A test", "2.1", "https://example.com/")
+    );
+    assert!(info.unique_creator);
+    assert!(!build(crate::common::app()).await.app().unique_creator);
+}

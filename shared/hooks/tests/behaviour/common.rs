@@ -1,0 +1,138 @@
+//! Hooks with nothing behind them: no network, no table, a clock that stands still.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actingweb_hooks::{App, BuildError, CallOutcome, Caller, HookFailure, Hooks, Invocation, Limits, Op, Resources};
+use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
+use actingweb_protocol::{Clock, Deadline, Entropy, Timestamp};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+pub const URN: &str = "urn:actingweb:example.com:test";
+/// The test clock's only moment.
+pub const NOW: Timestamp = Timestamp::from_millis(1_795_358_402_120);
+
+#[derive(Debug)]
+pub struct StillClock;
+impl Clock for StillClock {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+/// Randomness that is none.
+#[derive(Debug)]
+pub struct Zeros;
+impl Entropy for Zeros {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+pub fn app() -> App {
+    App::new(URN)
+}
+
+pub fn resources() -> Resources {
+    let settings = HttpSettings::default();
+    Resources {
+        http: http_client(&settings).unwrap(),
+        peers: PeerClient::new(&settings, Guard::Strict, actingweb_peer::Limits::default()).unwrap(),
+        bedrock: actingweb_hooks::Bedrock::new(None, None, Arc::new(Zeros)),
+        services: [("weather".to_owned(), "http://127.0.0.1:9/v1".parse().unwrap())].into(),
+        clock: Arc::new(StillClock),
+        entropy: Arc::new(Zeros),
+        limits: Limits::default(),
+    }
+}
+
+pub async fn try_build(app: App) -> Result<Hooks, BuildError> {
+    app.build(resources()).await
+}
+
+pub async fn build(app: App) -> Hooks {
+    try_build(app).await.unwrap()
+}
+
+pub async fn build_with(app: App, change: impl FnOnce(&mut Limits)) -> Hooks {
+    let mut resources = resources();
+    change(&mut resources.limits);
+    app.build(resources).await.unwrap()
+}
+
+/// Of nobody, for no actor, with 30 s to go.
+pub fn invocation() -> Invocation {
+    within(Duration::from_secs(30))
+}
+
+pub fn within(span: Duration) -> Invocation {
+    Invocation {
+        actor: None,
+        caller: Caller::Anonymous,
+        request_id: "request-1".to_owned(),
+        deadline: Deadline::after(Instant::now().into_std(), span),
+    }
+}
+
+pub async fn post(hooks: &Hooks, method: &str, data: Value) -> CallOutcome {
+    hooks.call_method(&invocation(), method, Op::Post, data).await
+}
+
+pub fn answer(outcome: CallOutcome) -> Value {
+    match outcome {
+        CallOutcome::Answer(value) => value,
+        other => panic!("expected an answer, got {other:?}"),
+    }
+}
+
+pub fn failure(outcome: CallOutcome) -> HookFailure {
+    match outcome {
+        CallOutcome::Failed(failure) => failure,
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+/// How long `work` took, in milliseconds; exact where time is paused.
+pub async fn millis(work: impl Future<Output = ()>) -> u128 {
+    let begun = Instant::now();
+    work.await;
+    begun.elapsed().as_millis()
+}
+
+/// What was logged while the guard lived, on this thread: one line per event, `LEVEL field=value ...`.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::registry().with(log.clone());
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn with(&self, text: &str) -> Vec<String> {
+        self.lines().into_iter().filter(|line| line.contains(text)).collect()
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Fields(String);
+        impl tracing::field::Visit for Fields {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                write!(self.0, " {}={value:?}", field.name()).unwrap();
+            }
+        }
+        let mut fields = Fields(event.metadata().level().to_string());
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields.0);
+    }
+}

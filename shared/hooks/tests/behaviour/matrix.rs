@@ -1,0 +1,254 @@
+//! Every kind of hook, every way to run it, every way it can end.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use actingweb_hooks::prelude::*;
+use actingweb_hooks::{CallOutcome, Filtered, HookFailure, Hooks};
+use tokio::sync::Notify;
+
+use crate::common::{Log, app, build, invocation};
+
+const SECRET: &str = "postgres://admin:hunter2@db";
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Method,
+    Action,
+    Resource,
+    Property,
+    Lifecycle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Plain,
+    Async,
+    Blocking,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Fine,
+    Refused,
+    Broken,
+    Panic,
+    Hang,
+}
+
+/// How the hook of a test ends, and the line to one that hangs on a thread.
+struct Script {
+    end: End,
+    hanging: Notify,
+    release: Mutex<Receiver<()>>,
+}
+
+impl Script {
+    fn new(end: End) -> (Self, Sender<()>) {
+        let (release, released) = channel();
+        (Self { end, hanging: Notify::new(), release: Mutex::new(released) }, release)
+    }
+
+    fn play<T: Fine>(&self) -> Result<T, HookError> {
+        match self.end {
+            End::Fine => Ok(T::fine()),
+            End::Refused => Err(HookError::rejected("not today")),
+            End::Broken => Err(HookError::terminal(SECRET)),
+            End::Panic => panic!("{SECRET}"),
+            End::Hang => {
+                self.hanging.notify_one();
+                // Ends when the test drops the other side.
+                let _ = self.release.lock().unwrap().recv();
+                Ok(T::fine())
+            }
+        }
+    }
+}
+
+/// What a hook of some kind answers when all is well.
+trait Fine {
+    fn fine() -> Self;
+}
+impl Fine for Value {
+    fn fine() -> Self {
+        json!("fine")
+    }
+}
+impl Fine for Verdict {
+    fn fine() -> Self {
+        Self::Replace(json!("fine"))
+    }
+}
+impl Fine for () {
+    fn fine() -> Self {}
+}
+
+fn plain<T: Fine>(State(script): State<Script>) -> Result<T, HookError> {
+    script.play()
+}
+
+async fn later<T: Fine>(State(script): State<Script>) -> Result<T, HookError> {
+    tokio::task::yield_now().await;
+    if script.end == End::Hang {
+        script.hanging.notify_one();
+        return std::future::pending().await;
+    }
+    script.play()
+}
+
+fn register(kind: Kind, way: Way) -> App {
+    let app = app();
+    match (kind, way) {
+        (Kind::Method, Way::Plain) => app.method("h", plain::<Value>),
+        (Kind::Method, Way::Async) => app.method("h", later::<Value>),
+        (Kind::Method, Way::Blocking) => app.method("h", blocking(plain::<Value>)),
+        (Kind::Action, Way::Plain) => app.action("h", plain::<Value>),
+        (Kind::Action, Way::Async) => app.action("h", later::<Value>),
+        (Kind::Action, Way::Blocking) => app.action("h", blocking(plain::<Value>)),
+        (Kind::Resource, Way::Plain) => app.resource("h", plain::<Value>),
+        (Kind::Resource, Way::Async) => app.resource("h", later::<Value>),
+        (Kind::Resource, Way::Blocking) => app.resource("h", blocking(plain::<Value>)),
+        (Kind::Property, Way::Plain) => app.property("h", plain::<Verdict>),
+        (Kind::Property, Way::Async) => app.property("h", later::<Verdict>),
+        (Kind::Property, Way::Blocking) => app.property("h", blocking(plain::<Verdict>)),
+        (Kind::Lifecycle, Way::Plain) => app.on(ActorCreated, plain::<()>),
+        (Kind::Lifecycle, Way::Async) => app.on(ActorCreated, later::<()>),
+        (Kind::Lifecycle, Way::Blocking) => app.on(ActorCreated, blocking(plain::<()>)),
+    }
+}
+
+async fn call(hooks: &Hooks, kind: Kind) -> Result<(), HookFailure> {
+    let from = |outcome| match outcome {
+        CallOutcome::Answer(value) => {
+            assert_eq!(value, "fine");
+            Ok(())
+        }
+        CallOutcome::Failed(failure) => Err(failure),
+        other => panic!("{other:?}"),
+    };
+    let invocation = invocation();
+    match kind {
+        Kind::Method => from(hooks.call_method(&invocation, "h", Op::Post, Value::Null).await),
+        Kind::Action => from(hooks.call_action(&invocation, "h", Op::Post, Value::Null).await),
+        Kind::Resource => from(hooks.call_resource(&invocation, "h", Op::Post, Value::Null).await),
+        Kind::Property => {
+            let filtered = hooks.filter_property(&invocation, Op::Get, "h", json!("stored"), &[]).await?;
+            assert_eq!(filtered, Filtered::Value(json!("fine")));
+            Ok(())
+        }
+        Kind::Lifecycle => {
+            let runs = hooks.fire(&invocation, Event::new(ActorCreated)).await;
+            assert_eq!(runs.len(), 1);
+            runs.into_iter().try_for_each(|run| run.result)
+        }
+    }
+}
+
+async fn each(end: End, ways: &[Way], check: impl Fn(Result<(), HookFailure>, &Log, &str)) {
+    for kind in [Kind::Method, Kind::Action, Kind::Resource, Kind::Property, Kind::Lifecycle] {
+        for way in ways {
+            let (script, release) = Script::new(end);
+            let hooks = build(register(kind, *way).state(script)).await;
+            let (log, _guard) = Log::capture();
+            let result = call(&hooks, kind).await;
+            drop(release);
+            check(result, &log, &format!("{kind:?} {way:?}"));
+        }
+    }
+}
+
+const EVERY_WAY: [Way; 3] = [Way::Plain, Way::Async, Way::Blocking];
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hook_returns_arrives() {
+    each(End::Fine, &EVERY_WAY, |result, _, case| assert_eq!(result, Ok(()), "{case}")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_reaches_the_caller_with_its_reason() {
+    each(End::Refused, &EVERY_WAY, |result, _, case| {
+        let failure = result.unwrap_err();
+        assert_eq!((failure.status, failure.detail.as_str()), (403, "not today"), "{case}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_logged_and_not_shown() {
+    each(End::Broken, &EVERY_WAY, |result, log, case| hidden_and_logged(&result.unwrap_err(), log, case)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_one_call_is_logged_and_not_shown() {
+    each(End::Panic, &EVERY_WAY, |result, log, case| hidden_and_logged(&result.unwrap_err(), log, case)).await;
+}
+
+fn hidden_and_logged(failure: &HookFailure, log: &Log, case: &str) {
+    assert_eq!(failure.status, 500, "{case}");
+    assert!(!format!("{failure:?} {failure}").contains(SECRET), "{case}: {failure:?}");
+    let lines = log.with(SECRET);
+    let [line] = lines.as_slice() else { panic!("{case}: expected one line, got {lines:?}") };
+    assert!(line.starts_with("ERROR") && line.contains("request-1") && line.contains("matrix::"), "{case}: {line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_async_hook_that_hangs_is_dropped_at_its_deadline() {
+    each(End::Hang, &[Way::Async], |result, log, case| {
+        assert_eq!(result.unwrap_err().status, 504, "{case}");
+        assert_eq!(log.with("ERROR").len(), 1, "{case}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocking_hook_that_hangs_is_answered_at_its_deadline() {
+    for kind in [Kind::Method, Kind::Action, Kind::Resource, Kind::Property, Kind::Lifecycle] {
+        let (script, release) = Script::new(End::Hang);
+        let script = std::sync::Arc::new(script);
+        let hanging = std::sync::Arc::clone(&script);
+        let hooks = build(with_shared(kind).state(script)).await;
+        // Paused time stands still while a thread is busy, so it is moved by hand.
+        let pass_time = async {
+            hanging.hanging.notified().await;
+            tokio::time::advance(Duration::from_secs(40)).await;
+        };
+        let (result, ()) = tokio::join!(call(&hooks, kind), pass_time);
+        assert_eq!(result.unwrap_err().status, 504, "{kind:?}");
+        drop(release);
+    }
+}
+
+type SharedScript = std::sync::Arc<Script>;
+
+fn with_shared(kind: Kind) -> App {
+    fn hook<T: Fine>(State(script): State<SharedScript>) -> Result<T, HookError> {
+        script.play()
+    }
+    match kind {
+        Kind::Method => app().method("h", blocking(hook::<Value>)),
+        Kind::Action => app().action("h", blocking(hook::<Value>)),
+        Kind::Resource => app().resource("h", blocking(hook::<Value>)),
+        Kind::Property => app().property("h", blocking(hook::<Verdict>)),
+        Kind::Lifecycle => app().on(ActorCreated, blocking(hook::<()>)),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_hook_leaves_the_others_unharmed() {
+    fn fine() -> Result<&'static str, HookError> {
+        Ok("fine")
+    }
+    for end in [End::Broken, End::Panic, End::Hang] {
+        for way in [Way::Plain, Way::Async, Way::Blocking] {
+            if end == End::Hang && way != Way::Async {
+                continue;
+            }
+            let (script, _release) = Script::new(end);
+            let hooks = build(register(Kind::Method, way).state(script).action("h", fine)).await;
+            let (bad, good) = tokio::join!(call(&hooks, Kind::Method), call(&hooks, Kind::Action));
+            assert!(bad.is_err());
+            assert_eq!(good, Ok(()));
+            assert_eq!(call(&hooks, Kind::Action).await, Ok(()), "after {way:?} {end:?}");
+        }
+    }
+}

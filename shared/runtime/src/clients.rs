@@ -1,0 +1,114 @@
+//! The clients of AWS: built once, sharing one connection pool and one TLS stack.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use url::{Host, Url};
+
+use crate::AwsSettings;
+
+/// The region named to engines on this machine when none is set; they ignore it.
+const LOCAL_REGION: &str = "us-east-1";
+
+/// How long a connection to AWS may take. Within a region it is milliseconds; a lost packet costs one second.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// How long one attempt on DynamoDB may take. Single-digit milliseconds are usual, the largest transactions take a
+/// part of a second; the store repeats attempts that take longer.
+const DYNAMODB_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The clients of AWS.
+pub(crate) struct AwsClients {
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
+    pub(crate) bedrock: aws_sdk_bedrockruntime::Client,
+}
+
+impl AwsClients {
+    /// Builds both, eagerly: what is built lazily is built at the cost of the first request.
+    pub(crate) async fn build(settings: &AwsSettings) -> Self {
+        let shared = Box::pin(shared_config(settings)).await;
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
+
+        // No retries of the SDK's: the store repeats calls by itself, until shortly before the deadline.
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.clone().operation_attempt_timeout(DYNAMODB_ATTEMPT_TIMEOUT).build());
+        dynamodb.set_endpoint_url(settings.dynamodb_endpoint.as_ref().map(plain));
+        // A model may think for a minute: only the deadline of the hook ends a call.
+        let mut bedrock = aws_sdk_bedrockruntime::config::Builder::from(&shared)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.build());
+        bedrock.set_endpoint_url(settings.bedrock_endpoint.as_ref().map(plain));
+
+        if !settings.has_credentials {
+            if settings.dynamodb_endpoint.as_ref().is_some_and(is_local) {
+                dynamodb = dynamodb.credentials_provider(placeholder());
+            }
+            if settings.bedrock_endpoint.as_ref().is_some_and(is_local) {
+                bedrock = bedrock.credentials_provider(placeholder());
+            }
+        }
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            bedrock: aws_sdk_bedrockruntime::Client::from_conf(bedrock.build()),
+        }
+    }
+}
+
+async fn shared_config(settings: &AwsSettings) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    let local = || settings.dynamodb_endpoint.as_ref().is_some_and(is_local).then(|| LOCAL_REGION.to_owned());
+    if let Some(region) = settings.region.clone().or_else(local) {
+        loader = loader.region(Region::new(region));
+    }
+    loader.load().await
+}
+
+/// What requests to an engine on this machine are signed with, when there is nothing else. It is no secret.
+fn placeholder() -> Credentials {
+    Credentials::new("local", "local", None, None, "placeholder for local engines")
+}
+
+/// The SDK appends its own path, so the URL must not end in a slash.
+fn plain(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Whether an endpoint is on this machine, where nobody checks signatures.
+fn is_local(endpoint: &Url) -> bool {
+    match endpoint.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_local() {
+        let local = |url: &str| is_local(&Url::parse(url).unwrap());
+        assert!(local("http://127.0.0.1:8000") && local("http://localhost:8000/") && local("http://[::1]:8000"));
+        assert!(!local("https://dynamodb.eu-north-1.amazonaws.com") && !local("http://10.0.0.1:8000"));
+        assert!(!local("http://localhost.example.com"));
+    }
+
+    #[tokio::test]
+    async fn an_engine_on_this_machine_needs_neither_region_nor_credentials() {
+        let endpoint = Url::parse("http://127.0.0.1:1/").ok();
+        let settings = AwsSettings { dynamodb_endpoint: endpoint, ..AwsSettings::default() };
+        let clients = AwsClients::build(&settings).await;
+        assert_eq!(clients.dynamodb.config().region().map(AsRef::as_ref), Some(LOCAL_REGION));
+        let refused = clients.dynamodb.list_tables().send().await.unwrap_err();
+        assert!(matches!(refused, aws_sdk_dynamodb::error::SdkError::DispatchFailure(_)), "{refused:?}");
+    }
+}

@@ -1,0 +1,161 @@
+//! The Lambda loop.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actingweb_hooks::App;
+use actingweb_protocol::{Clock, Deadline};
+use actingweb_web::AppState;
+use axum::Router;
+use lambda_runtime::{Context, LambdaEvent, Runtime, service_fn};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use crate::event::{EventError, GatewayEvent, GatewayReply};
+use crate::{Config, Environment, StartError, SystemClock, build, prime, telemetry};
+
+/// Why a function's process ended.
+pub type Error = lambda_runtime::Error;
+
+/// Runs a function of one group: all of its `main`.
+///
+/// Reads the configuration, builds the clients and the application, makes one priming read, then serves events of API
+/// Gateway until the platform stops the process; several at once where the platform allows it.
+///
+/// # Errors
+/// When the configuration or the application is wrong, or the runtime API is gone. The log has the reason.
+pub async fn run<R: FnOnce(AppState) -> Router>(app: App, router: R) -> Result<(), Error> {
+    let started = Instant::now();
+    let state = Box::pin(start(app)).await?;
+    log_started(group_of::<R>(), started);
+    let router = router(state);
+    let serve = move |LambdaEvent { payload, context }: LambdaEvent<GatewayEvent>| {
+        let router = router.clone();
+        async move { answer(router, payload, deadline(&context)).await.map_err(Error::from) }
+    };
+    Runtime::new(service_fn(serve)).run_concurrent().await
+}
+
+/// Runs the worker's function: `drain` does all the work that is due. What the event holds does not matter, a batch of
+/// the table's stream and a tick of the schedule alike say that there may be work.
+///
+/// # Errors
+/// As [`run`]. An error of `drain` fails its invocation, which the platform repeats.
+pub async fn run_worker<D, F, T, E>(app: App, drain: D) -> Result<(), Error>
+where
+    D: Fn(AppState, Deadline) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    E: fmt::Display + Send + 'static,
+{
+    let started = Instant::now();
+    let state = Box::pin(start(app)).await?.for_group("worker");
+    log_started("worker", started);
+    let work = move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| {
+        let deadline = deadline(&context).unwrap_or_else(|| Deadline::after(now(), state.time_limit));
+        let drained = drain(state.clone(), deadline);
+        async move { drained.await.map(|_| no_failures()).map_err(|error| Error::from(error.to_string())) }
+    };
+    Runtime::new(service_fn(work)).run_concurrent().await
+}
+
+/// Answers one event of API Gateway (payload format 2.0) as the function does, for tests: JSON in, JSON out.
+///
+/// # Errors
+/// [`EventError`] for what no gateway sends.
+pub async fn handle_event(router: Router, event: Value, deadline: Option<Deadline>) -> Result<Value, EventError> {
+    let reply = answer(router, serde_json::from_value(event)?, deadline).await?;
+    Ok(serde_json::to_value(reply)?)
+}
+
+async fn answer(router: Router, event: GatewayEvent, deadline: Option<Deadline>) -> Result<GatewayReply, EventError> {
+    let mut request = event.into_request()?;
+    if let Some(deadline) = deadline {
+        request.extensions_mut().insert(deadline);
+    }
+    let Ok(response) = router.oneshot(request).await.map_err(|never: Infallible| never);
+    GatewayReply::from_response(response).await
+}
+
+/// Everything before the first event.
+async fn start(app: App) -> Result<AppState, StartError> {
+    let environment = Environment::of_process();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    telemetry::log_to_stdout(Config::log(&environment).unwrap_or_default(), clock);
+    let state = match Config::read(&environment).map_err(StartError::from) {
+        Ok(config) => build(&config, app).await,
+        Err(error) => Err(error),
+    };
+    match &state {
+        Ok(state) => {
+            if let Err(error) = prime(state).await {
+                // The table may be back before the first request needs it.
+                tracing::warn!(%error, "priming read failed");
+            }
+        }
+        Err(StartError::Config(error)) => {
+            tracing::error!(variable = error.variable, reason = error.reason, "configuration refused");
+        }
+        Err(error) => tracing::error!(%error, "start failed"),
+    }
+    state
+}
+
+fn log_started(group: &str, started: Instant) {
+    let init_ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+    tracing::info!(group, version = env!("CARGO_PKG_VERSION"), init_ms, "started");
+}
+
+/// The group whose router a function is: `meta` of `actingweb_meta::router`. For the log alone.
+fn group_of<R>() -> &'static str {
+    let path = std::any::type_name::<R>();
+    let crate_name = path.split("::").next().unwrap_or(path);
+    crate_name.strip_prefix("actingweb_").unwrap_or(crate_name)
+}
+
+/// When an invocation ends: told in wall-clock time, kept as an instant.
+fn deadline(context: &Context) -> Option<Deadline> {
+    let ends = i64::try_from(context.deadline).ok().filter(|ends| *ends > 0)?;
+    let left = ends.saturating_sub(SystemClock.now().as_millis());
+    Some(Deadline::after(now(), Duration::from_millis(u64::try_from(left).unwrap_or(0))))
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// What the mapping of the stream wants to hear: no record of this batch is to be sent again.
+fn no_failures() -> Value {
+    json!({ "batchItemFailures": [] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router(_: AppState) -> Router {
+        Router::new()
+    }
+
+    #[test]
+    fn the_group_is_told_by_the_crate_of_its_router() {
+        fn of<R>(_: R) -> &'static str {
+            group_of::<R>()
+        }
+        assert_eq!(of(router), "runtime");
+    }
+
+    #[test]
+    fn a_deadline_is_what_the_invocation_has_left() {
+        let mut context = Context::default();
+        assert!(deadline(&context).is_none());
+        context.deadline = u64::try_from(SystemClock.now().as_millis()).unwrap() + 10_000;
+        let left = deadline(&context).unwrap().remaining(now());
+        assert!(left <= Duration::from_secs(10) && left > Duration::from_secs(5), "{left:?}");
+        context.deadline = 1;
+        assert_eq!(deadline(&context).unwrap().remaining(now()), Duration::ZERO);
+    }
+}

@@ -1,0 +1,25 @@
+//! From an environment to a running function.
+//!
+//! * [`run`] and [`run_worker`]: all that a function's `main` does
+//! * [`Environment`] and [`Config`]: what a deployment decides, read here and nowhere else
+//! * [`build`]: clients built once, the application, the state that handlers get
+//! * [`handle_event`]: one event of API Gateway answered, for tests
+//! * [`SystemClock`] and [`SystemEntropy`]: the real time and randomness
+
+mod clients;
+mod config;
+mod environment;
+mod event;
+mod lambda;
+mod path;
+mod state;
+mod system;
+mod telemetry;
+
+pub use config::{AwsSettings, Config, ConfigError};
+pub use environment::Environment;
+pub use event::EventError;
+pub use lambda::{Error, handle_event, run, run_worker};
+pub use state::{StartError, build, create_table, prime};
+pub use system::{SystemClock, SystemEntropy};
+pub use telemetry::{InvalidFilter, LogFilter, log_to_stdout};

@@ -44,12 +44,12 @@ impl Engine {
     /// Runs a hook and everything it spawned. A failure is logged here, with what its caller must not see.
     pub(crate) async fn run<K: Kind>(&self, hook: &Registered<K>, call: Call<K>) -> Result<K::Answer, HookFailure> {
         let span = tracing::info_span!("hook", kind = K::NAME, hook = &*hook.name);
-        let request_id = call.shared.invocation.request_id.clone();
+        let shared = Arc::clone(&call.shared);
         async {
             let begun = Instant::now();
             let result = self.attempt(hook, call).await;
             result.map_err(|stop| {
-                log(&stop, hook, &request_id, begun.elapsed());
+                log(&stop, hook, &shared.invocation.request_id, begun.elapsed());
                 stop.into_failure(&hook.name)
             })
         }

@@ -12,12 +12,12 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-pub const URN: &str = "urn:actingweb:example.com:test";
+pub(crate) const URN: &str = "urn:actingweb:example.com:test";
 /// The test clock's only moment.
-pub const NOW: Timestamp = Timestamp::from_millis(1_795_358_402_120);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_358_402_120);
 
 #[derive(Debug)]
-pub struct StillClock;
+pub(crate) struct StillClock;
 impl Clock for StillClock {
     fn now(&self) -> Timestamp {
         NOW
@@ -26,18 +26,18 @@ impl Clock for StillClock {
 
 /// Randomness that is none.
 #[derive(Debug)]
-pub struct Zeros;
+pub(crate) struct Zeros;
 impl Entropy for Zeros {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(0);
     }
 }
 
-pub fn app() -> App {
+pub(crate) fn app() -> App {
     App::new(URN)
 }
 
-pub fn resources() -> Resources {
+pub(crate) fn resources() -> Resources {
     let settings = HttpSettings::default();
     Resources {
         http: http_client(&settings).unwrap(),
@@ -50,26 +50,26 @@ pub fn resources() -> Resources {
     }
 }
 
-pub async fn try_build(app: App) -> Result<Hooks, BuildError> {
+pub(crate) async fn try_build(app: App) -> Result<Hooks, BuildError> {
     app.build(resources()).await
 }
 
-pub async fn build(app: App) -> Hooks {
+pub(crate) async fn build(app: App) -> Hooks {
     try_build(app).await.unwrap()
 }
 
-pub async fn build_with(app: App, change: impl FnOnce(&mut Limits)) -> Hooks {
+pub(crate) async fn build_with(app: App, change: impl FnOnce(&mut Limits)) -> Hooks {
     let mut resources = resources();
     change(&mut resources.limits);
     app.build(resources).await.unwrap()
 }
 
 /// Of nobody, for no actor, with 30 s to go.
-pub fn invocation() -> Invocation {
+pub(crate) fn invocation() -> Invocation {
     within(Duration::from_secs(30))
 }
 
-pub fn within(span: Duration) -> Invocation {
+pub(crate) fn within(span: Duration) -> Invocation {
     Invocation {
         actor: None,
         caller: Caller::Anonymous,
@@ -78,18 +78,18 @@ pub fn within(span: Duration) -> Invocation {
     }
 }
 
-pub async fn post(hooks: &Hooks, method: &str, data: Value) -> CallOutcome {
+pub(crate) async fn post(hooks: &Hooks, method: &str, data: Value) -> CallOutcome {
     hooks.call_method(&invocation(), method, Op::Post, data).await
 }
 
-pub fn answer(outcome: CallOutcome) -> Value {
+pub(crate) fn answer(outcome: CallOutcome) -> Value {
     match outcome {
         CallOutcome::Answer(value) => value,
         other => panic!("expected an answer, got {other:?}"),
     }
 }
 
-pub fn failure(outcome: CallOutcome) -> HookFailure {
+pub(crate) fn failure(outcome: CallOutcome) -> HookFailure {
     match outcome {
         CallOutcome::Failed(failure) => failure,
         other => panic!("expected a failure, got {other:?}"),
@@ -97,7 +97,7 @@ pub fn failure(outcome: CallOutcome) -> HookFailure {
 }
 
 /// How long `work` took, in milliseconds; exact where time is paused.
-pub async fn millis(work: impl Future<Output = ()>) -> u128 {
+pub(crate) async fn millis(work: impl Future<Output = ()>) -> u128 {
     let begun = Instant::now();
     work.await;
     begun.elapsed().as_millis()
@@ -105,20 +105,20 @@ pub async fn millis(work: impl Future<Output = ()>) -> u128 {
 
 /// What was logged while the guard lived, on this thread: one line per event, `LEVEL field=value ...`.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    pub fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::registry().with(log.clone());
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
-    pub fn with(&self, text: &str) -> Vec<String> {
+    pub(crate) fn with(&self, text: &str) -> Vec<String> {
         self.lines().into_iter().filter(|line| line.contains(text)).collect()
     }
 }

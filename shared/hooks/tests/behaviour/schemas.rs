@@ -5,7 +5,6 @@ use actingweb_hooks::prelude::*;
 use crate::common::{app, build};
 
 #[derive(Deserialize, JsonSchema)]
-#[expect(dead_code, reason = "only its schema is looked at")]
 struct Add {
     /// First summand.
     a: f64,

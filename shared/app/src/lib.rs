@@ -39,6 +39,11 @@ mod weather;
 
 use actingweb_hooks::prelude::*;
 
+/// Compiles the examples of the project's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// The demo application.
 pub fn app() -> App {
     App::new("urn:actingweb:example.com:demo")

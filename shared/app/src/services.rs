@@ -1,6 +1,8 @@
 //! The web services this application calls, as one extractor with a method for each.
 //!
-//! Their base URLs are configuration, under the names `weather`, `news`, `quotes`, `store` and `notifications`.
+//! Their base URLs are a deployment's to set: `ACTINGWEB_SERVICE_WEATHER`, `.._NEWS`, `.._QUOTES`, `.._STORE` and
+//! `.._NOTIFICATIONS`. The local stack sets all five to its stand-ins. Paths below the base are the services' own
+//! business and stand here.
 
 use actingweb_hooks::prelude::*;
 use actingweb_hooks::serde::de::DeserializeOwned;

@@ -10,6 +10,7 @@ mod keys;
 mod name;
 pub mod nested;
 pub mod options;
+pub mod rank;
 pub mod retry;
 pub mod trust_types;
 
@@ -17,3 +18,4 @@ pub use environment::{Clock, Deadline, Entropy, Timestamp};
 pub use ids::{ActorId, ActorIdError, Creator, CreatorError, random_hex};
 pub use keys::{Keys, KeysError, Purpose, sha256_hex};
 pub use name::{MAX_NAME_BYTES, Name, NameError, PropertyPath};
+pub use rank::{Rank, RankError};

@@ -43,13 +43,19 @@ impl Engine {
 
     /// Runs a hook and everything it spawned. A failure is logged here, with what its caller must not see.
     pub(crate) async fn run<K: Kind>(&self, hook: &Registered<K>, call: Call<K>) -> Result<K::Answer, HookFailure> {
-        let span = tracing::info_span!("hook", kind = K::NAME, hook = &*hook.name);
         let shared = Arc::clone(&call.shared);
+        // Every line written inside has these fields, the author's own lines included.
+        let span = tracing::info_span!(
+            "hook",
+            request_id = shared.invocation.request_id,
+            hook = hook.label,
+            function = hook.signature.function
+        );
         async {
             let begun = Instant::now();
-            let result = self.attempt(hook, call).await;
-            result.map_err(|stop| {
-                log(&stop, hook, &shared.invocation.request_id, begun.elapsed());
+            self.attempt(hook, call).await.map_err(|stop| {
+                let limit = shared.deadline.remaining(begun.into_std());
+                log(&stop, begun.elapsed(), limit);
                 stop.into_failure(&hook.name)
             })
         }
@@ -64,8 +70,7 @@ impl Engine {
         if Instant::now() >= end {
             return Err(Stop::NeverRan);
         }
-        let watchdog =
-            Watchdog { threshold: self.limits.watchdog, hook: &hook.name, function: hook.signature.function };
+        let watchdog = Watchdog { threshold: self.limits.watchdog, last_bark: &hook.last_bark };
         let answer = match watchdog.inline(|| hook.start(&call))? {
             Step::Done(result) => result?,
             Step::Await(future) => {
@@ -102,20 +107,23 @@ async fn room(places: &Arc<Semaphore>, end: Instant) -> Result<OwnedSemaphorePer
     }
 }
 
-fn log<K: Kind>(stop: &Stop, hook: &Registered<K>, request_id: &str, took: Duration) {
-    let (name, function) = (&*hook.name, hook.signature.function);
-    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    // Whether the application refused or its input was wrong is everyday life; the rest wants somebody's attention.
+/// The lines `docs/logging.md` specifies. A hook that refuses is everyday life, and strangers can cause it at will.
+fn log(stop: &Stop, took: Duration, limit: Duration) {
+    let (elapsed_ms, limit_ms) = (millis(took), millis(limit));
     match stop {
         Stop::Failed(error) if error.status() < 500 => {
-            tracing::info!(hook = name, function, request_id, took_ms, status = error.status(), reason = %stop, "hook refused");
+            tracing::debug!(outcome = error.outcome(), elapsed_ms, "hook refused");
         }
-        Stop::Failed(error) if error.status() == 503 => {
-            tracing::warn!(hook = name, function, request_id, took_ms, status = 503, reason = %stop, "hook failed for now");
+        Stop::Failed(error) => {
+            tracing::warn!(outcome = error.outcome(), error = %error, elapsed_ms, "hook failed");
         }
-        Stop::NeverRan => {
-            tracing::warn!(hook = name, function, request_id, took_ms, status = 503, reason = %stop, "hook not run");
-        }
-        _ => tracing::error!(hook = name, function, request_id, took_ms, reason = %stop, "hook failed"),
+        Stop::Panicked(message) => tracing::error!(panic = message, elapsed_ms, "hook panicked"),
+        Stop::TimedOut => tracing::warn!(waited_for = "the hook", limit_ms, "hook ran out of time"),
+        Stop::TasksTimedOut => tracing::warn!(waited_for = "its tasks", limit_ms, "hook ran out of time"),
+        Stop::NeverRan => tracing::warn!(limit_ms, "hook was not started"),
     }
+}
+
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

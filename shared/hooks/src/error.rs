@@ -100,6 +100,17 @@ impl HookError {
         }
     }
 
+    /// The variant in one word, for logs.
+    pub(crate) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Rejected(_) => "rejected",
+            Self::NotFound(_) => "not_found",
+            Self::Invalid(_) => "invalid",
+            Self::Retryable { .. } => "retryable",
+            Self::Terminal(_) => "terminal",
+        }
+    }
+
     fn busy(reason: &str, retry_after: Option<Duration>, source: impl Into<BoxError>) -> Self {
         Self::Retryable { reason: reason.to_owned(), retry_after, source: Some(source.into()) }
     }
@@ -282,18 +293,5 @@ impl Stop {
             }
         };
         HookFailure { hook: hook.to_owned(), status, title, detail, retry_after }
-    }
-}
-
-/// For logs.
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(error) => error.fmt(f),
-            Self::Panicked(message) => write!(f, "panicked: {message}"),
-            Self::TimedOut => f.write_str("did not finish by its deadline"),
-            Self::TasksTimedOut => f.write_str("a task it had spawned did not finish by its deadline"),
-            Self::NeverRan => f.write_str("its deadline passed before there was room to run it"),
-        }
     }
 }

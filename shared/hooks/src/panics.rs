@@ -13,13 +13,8 @@ pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Stop> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Stop::Panicked(message(payload.as_ref())))
 }
 
-/// What a panic said.
+/// What a panic said, at most 200 characters of it.
 pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "(no message)".to_owned()
-    }
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("(no message)").chars().take(200).collect()
 }

@@ -10,6 +10,7 @@ use crate::extract::Signature;
 use crate::hook::{Hook, Step};
 use crate::info::Annotations;
 use crate::kind::Kind;
+use crate::watchdog::LastBark;
 
 /// The name of hooks that serve every name.
 pub(crate) const WILDCARD: &str = "*";
@@ -19,6 +20,9 @@ type Start<K> = Box<dyn Fn(&Call<K>) -> Step<<K as Kind>::Answer> + Send + Sync>
 /// A hook as it was registered.
 pub(crate) struct Registered<K: Kind> {
     pub(crate) name: Arc<str>,
+    /// Kind and name, as logs have it: `method:add_numbers`.
+    pub(crate) label: String,
+    pub(crate) last_bark: LastBark,
     pub(crate) signature: Signature,
     pub(crate) about: About,
     start: Start<K>,
@@ -37,7 +41,9 @@ impl<K: Kind> Registered<K> {
     pub(crate) fn new<M, H: Hook<K, M>>(name: String, hook: H) -> Self {
         let hook = Arc::new(hook);
         let start = Box::new(move |call: &Call<K>| hook.start(call));
-        Self { name: name.into(), signature: H::signature(), about: About::default(), start }
+        let label = format!("{}:{name}", K::NAME);
+        let last_bark = LastBark::default();
+        Self { name: name.into(), label, last_bark, signature: H::signature(), about: About::default(), start }
     }
 
     pub(crate) fn start(&self, call: &Call<K>) -> Step<K::Answer> {

@@ -29,14 +29,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1024 async hooks, 32 threads, 25 s per hook, 500 ms in reserve, a warning after 50 ms.
+    /// 1024 async hooks, 32 threads, 25 s per hook, 500 ms in reserve, a warning after 100 ms.
     fn default() -> Self {
         Self {
             concurrent_hooks: 1024,
             blocking_threads: 32,
             hook_deadline: Duration::from_secs(25),
             reserve: Duration::from_millis(500),
-            watchdog: Some(Duration::from_millis(50)),
+            watchdog: Some(Duration::from_millis(100)),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Tasks {
             tracing::error!(
                 hook = &*self.0.hook,
                 request_id = self.0.invocation.request_id,
-                "a task was spawned after its hook's call was over; it is not run"
+                "task spawned after its hook was answered"
             );
             return;
         }

@@ -10,7 +10,9 @@ use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
 use actingweb_protocol::{Clock, Deadline, Entropy, Timestamp};
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::span::{Attributes, Id};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) const URN: &str = "urn:actingweb:example.com:test";
 /// The test clock's only moment.
@@ -123,16 +125,27 @@ impl Log {
     }
 }
 
-impl<S: tracing::Subscriber> Layer<S> for Log {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        struct Fields(String);
-        impl tracing::field::Visit for Fields {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                write!(self.0, " {}={value:?}", field.name()).unwrap();
-            }
+struct Fields(String);
+
+impl tracing::field::Visit for Fields {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields(String::new());
+        attributes.record(&mut fields);
+        context.span(id).unwrap().extensions_mut().insert(fields);
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let mut line = Fields(event.metadata().level().to_string());
+        for span in context.event_scope(event).into_iter().flatten() {
+            line.0 += &span.extensions().get::<Fields>().unwrap().0;
         }
-        let mut fields = Fields(event.metadata().level().to_string());
-        event.record(&mut fields);
-        self.0.lock().unwrap().push(fields.0);
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
     }
 }

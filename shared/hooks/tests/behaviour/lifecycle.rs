@@ -23,7 +23,7 @@ async fn hooks_of_one_event_run_at_the_same_time_and_every_outcome_comes_back() 
     })
     .await;
     assert_eq!(took, 100);
-    assert!(log.with("ERROR")[0].contains("actor_created"));
+    assert!(log.with("hook failed")[0].contains("hook=\"lifecycle:actor_created\""));
 }
 
 #[tokio::test]

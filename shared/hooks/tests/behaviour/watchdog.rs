@@ -37,9 +37,10 @@ async fn a_hook_that_blocks_is_logged_with_the_fix() {
     post(&hooks, "async", Value::Null).await;
     let lines = log.with("blocked the runtime");
     let [plain, later] = lines.as_slice() else { panic!("{lines:?}") };
-    for (line, hook, function) in
-        [(plain, "hook=\"plain\"", "watchdog::plain"), (later, "hook=\"async\"", "watchdog::sleeps_on_the_thread")]
-    {
+    for (line, hook, function) in [
+        (plain, "hook=\"method:plain\"", "watchdog::plain"),
+        (later, "hook=\"method:async\"", "watchdog::sleeps_on_the_thread"),
+    ] {
         for part in ["WARN", hook, function, "blocked_ms=", "threshold_ms=1", "blocking(..)"] {
             assert!(line.contains(part), "`{part}` in {line}");
         }

@@ -46,7 +46,7 @@ struct GatewayHttp {
 pub(crate) struct GatewayReply {
     status_code: u16,
     headers: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Always there: `cargo lambda watch` answers 500 to a reply without it.
     cookies: Vec<String>,
     body: String,
     is_base64_encoded: bool,

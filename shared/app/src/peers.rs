@@ -61,5 +61,12 @@ pub(crate) async fn notify_peers(
 
 async fn tell(client: &Peers, url: &str, body: &Value) -> Result<u16, HookError> {
     let peer = PeerAddress::new(url).map_err(PeerError::from)?;
-    Ok(client.post(&peer, "actions/log_message").json(body).send().await?.status().as_u16())
+    match client.post(&peer, "actions/log_message").json(body).send().await {
+        Ok(reply) => Ok(reply.status().as_u16()),
+        // Left to `?` it would be an error of ours; whoever named the peer can make more of the status.
+        Err(PeerError::Status { status, .. }) if status.is_client_error() => {
+            Err(HookError::rejected(format!("the peer refused with status {}", status.as_u16())))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -160,6 +160,7 @@ async fn every_peer_is_told_and_each_has_its_outcome() {
     assert_eq!(outcomes, ["ok", "error", "error", "error", "error", "ok"]);
     assert_eq!((&announced["told"], &told[0]["value"]), (&json!(2), &json!(202)));
     assert!(told[1]["error"].as_str().unwrap().contains("must not be called"), "{announced}");
+    assert!(told[2]["error"].as_str().unwrap().contains("status 404"), "{announced}");
 
     assert_eq!(world.services.max_concurrent(), 3);
     let received = world.services.received();

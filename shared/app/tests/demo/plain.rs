@@ -64,6 +64,9 @@ async fn a_fingerprint_is_sha_256_as_often_as_asked() {
 #[tokio::test]
 async fn the_status_counts_what_the_actor_holds() {
     let world = World::start().await;
+    let fresh = world.method("get_status", json!({})).await;
+    assert_eq!((&fresh["properties"], &fresh["logged"], fresh.get("created_at")), (&json!(0), &json!(0), None));
+
     world.actor.set_property("created_at", CREATED_AT).await.unwrap();
     world.actor.set_property("city", "Oslo").await.unwrap();
     world.action("log_message", json!({"message": "hello"})).await;

@@ -25,8 +25,9 @@ start_functions() {
   wait_until 60 "the engine wrote the settings of the functions" test -s "$data/.env"
 
   # --env-file is for functions that watch starts; these are started by hand, so that they
-  # are built before and that nothing is compiled while a request waits.
-  beside watch cargo lambda watch --only-lambda-apis --ignore-changes \
+  # are built before and that nothing is compiled while a request waits. Without CORS, as the
+  # gateway of the template: watch would answer OPTIONS itself and add headers to replies.
+  beside watch cargo lambda watch --only-lambda-apis --ignore-changes --disable-cors \
     --invoke-address 127.0.0.1 --invoke-port "$watch_port"
   wait_until 60 "Lambda's APIs listen" listens "$watch_port"
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use rustls::RootCertStore;
 
 use crate::guard::Guard;
@@ -18,6 +19,8 @@ pub struct HttpSettings {
     pub idle_timeout: Duration,
     /// Unused connections kept per host. Default 32.
     pub idle_per_host: usize,
+    /// Whether redirects are followed, at most ten; default true. Guarded clients never follow any.
+    pub follow_redirects: bool,
     /// The `User-Agent` sent. Default `actingweb/<version>`.
     pub user_agent: String,
 }
@@ -28,6 +31,7 @@ impl Default for HttpSettings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
             idle_per_host: 32,
+            follow_redirects: true,
             user_agent: concat!("actingweb/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -50,14 +54,15 @@ pub enum HttpClientError {
 /// # Errors
 /// [`HttpClientError`] when the settings make no client.
 pub fn http_client(settings: &HttpSettings) -> Result<reqwest::Client, HttpClientError> {
-    Ok(builder(settings)?.build()?)
+    let redirects = if settings.follow_redirects { Policy::default() } else { Policy::none() };
+    Ok(builder(settings)?.redirect(redirects).build()?)
 }
 
 /// The pooled client for URLs strangers chose. The resolver belongs to the client, hence one client per guard.
 pub(crate) fn guarded_client(settings: &HttpSettings, guard: Guard) -> Result<reqwest::Client, HttpClientError> {
     Ok(builder(settings)?
         // A redirect could lead anywhere, past every check made on the URL, and would carry the secret along.
-        .redirect(reqwest::redirect::Policy::none())
+        .redirect(Policy::none())
         .referer(false)
         .dns_resolver(GuardedResolver::new(guard))
         .build()?)

@@ -20,6 +20,6 @@ pub use config::{AwsSettings, Config, ConfigError};
 pub use environment::Environment;
 pub use event::EventError;
 pub use lambda::{Error, handle_event, run, run_worker};
-pub use state::{StartError, build, create_table, prime};
+pub use state::{StartError, build, build_with, create_table, prime};
 pub use system::{SystemClock, SystemEntropy};
 pub use telemetry::{InvalidFilter, LogFilter, log_to_stdout};

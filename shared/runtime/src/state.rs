@@ -44,8 +44,19 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`].
 pub async fn build(config: &Config, app: App) -> Result<AppState, StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    build_with(config, app, Arc::new(SystemClock), Arc::new(SystemEntropy::new())).await
+}
+
+/// [`build`] with another time and randomness: for tests.
+///
+/// # Errors
+/// As [`build`].
+pub async fn build_with(
+    config: &Config,
+    app: App,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<AppState, StartError> {
     let aws = AwsClients::build(&config.aws).await;
     let store = Store::new(aws.dynamodb, &config.table, Arc::clone(&clock), Arc::clone(&entropy));
     let settings = HttpSettings::default();

@@ -120,7 +120,7 @@ where
         line.insert("timestamp".to_owned(), self.clock.now().to_string().into());
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
         line.insert("target".to_owned(), event.metadata().target().into());
-        line.insert("message".to_owned(), own.0.remove("message").unwrap_or_default());
+        line.insert("message".to_owned(), own.0.shift_remove("message").unwrap_or_default());
         for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(fields) = span.extensions().get::<Fields>() {
                 line.extend(fields.0.clone());

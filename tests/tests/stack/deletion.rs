@@ -1,0 +1,127 @@
+//! The end of an actor: at once for everybody, complete in the end, resumable in between.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actingweb_hooks::EventKind::{ActorDeleted, ActorDeletedComplete};
+use actingweb_hooks::{Actor, App, HookError};
+use actingweb_testkit::fakes::FakeClock;
+use actingweb_tests::{Answer, Faults, Owner, Site};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>);
+
+fn app(told: &Told) -> App {
+    let (before, after) = (told.clone(), told.clone());
+    App::new("urn:actingweb:example.com:deletion")
+        .method("remember", async |actor: Actor| {
+            actor.set_attribute("bucket", "name", json!(1), None).await?;
+            Ok::<_, HookError>(json!({}))
+        })
+        .on(ActorDeleted, move |actor: Actor| {
+            let told = before.clone();
+            async move {
+                let color = actor.property("color").await?;
+                told.0.lock().unwrap().push(format!("{} still has {color:?}", actor.creator()));
+                Ok::<(), HookError>(())
+            }
+        })
+        .on(ActorDeletedComplete, move || {
+            after.1.fetch_add(1, Ordering::SeqCst);
+            Ok::<(), HookError>(())
+        })
+}
+
+async fn furnish(site: &Site, properties: usize) -> Owner {
+    let ann = site.actor("ann").await;
+    let names: Vec<usize> = (0..properties).collect();
+    for chunk in names.chunks(99) {
+        let values: serde_json::Map<_, _> = chunk.iter().map(|n| (format!("p{n}"), json!(n))).collect();
+        ann.post("/properties", &values.into()).await.expect(201);
+    }
+    ann.put("/properties/color", &json!("blue")).await.expect(204);
+    ann.post("/methods/remember", &json!({})).await.expect(200);
+    ann
+}
+
+/// Every item of the table, read behind the program's back.
+async fn items(site: &Site) -> Vec<Value> {
+    site.table().await
+}
+
+#[tokio::test]
+async fn a_deleted_actor_is_gone_at_once_and_leaves_only_its_tombstone() {
+    let (told, clock) = (Told::default(), FakeClock::new());
+    let site = Site::with_clock(app(&told), Arc::new(clock.clone())).await;
+    let (ann, bob) = (furnish(&site, 300).await, site.actor("bob").await);
+    bob.put("/properties/color", &json!("red")).await.expect(204);
+
+    ann.delete("").await.expect(204);
+    for path in ["", "/properties", "/properties/color", "/methods", "/meta"] {
+        ann.get(path).await.problem(404);
+    }
+    ann.put("/properties/color", &json!("late")).await.problem(404);
+    ann.delete("").await.problem(404);
+
+    assert_eq!(site.drain().await.done, 1);
+    assert_eq!(*told.0.lock().unwrap(), ["ann still has Some(String(\"blue\"))"]);
+    assert_eq!(told.1.load(Ordering::SeqCst), 1);
+    let of_ann = |items: &[Value]| items.iter().filter(|item| item["pk"] == format!("A#{}", ann.id)).count();
+    assert_eq!(of_ann(&items(&site).await), 1);
+
+    assert_eq!(site.drain().await.done, 0, "the last look is not due yet");
+    clock.advance(Duration::from_secs(16 * 60));
+    assert_eq!(site.drain().await.done, 1);
+    let rest = items(&site).await;
+    assert_eq!(of_ann(&rest), 1);
+    assert!(!rest.iter().any(|item| item["pk"].as_str().is_some_and(|pk| pk.starts_with("DUE#"))), "{rest:?}");
+    let text = Value::from(rest).to_string();
+    assert!(!text.contains("ann"), "the tombstone knows no more than the id");
+    assert_eq!(bob.get("/properties/color").await.expect(200).body, "red");
+    assert_eq!(told.1.load(Ordering::SeqCst), 1, "told once");
+}
+
+#[tokio::test]
+async fn a_deletion_that_died_half_way_is_resumed() {
+    let (told, clock) = (Told::default(), FakeClock::new());
+    let site = Site::with_clock(app(&told), Arc::new(clock.clone())).await;
+    let ann = furnish(&site, 200).await;
+    ann.delete("").await.expect(204);
+
+    // The engine goes away after a few deletions; the job stays due, leased by the worker that died.
+    site.meter().inject(Faults::always_throttle().on(["BatchWriteItem"]));
+    let deadline = actingweb_protocol::Deadline::after(std::time::Instant::now(), Duration::from_millis(5_200));
+    let drained = actingweb_worker::drain(site.state(), deadline).await.unwrap();
+    assert_eq!((drained.done, drained.failed), (0, 1));
+    site.meter().heal();
+
+    assert_eq!(site.drain().await.done, 0, "it is leased");
+    clock.advance(Duration::from_secs(121));
+    assert_eq!(site.drain().await.done, 1);
+    assert_eq!(told.0.lock().unwrap().len(), 1, "the hooks are told once");
+    let left = items(&site).await;
+    assert_eq!(left.iter().filter(|item| item["pk"] == format!("A#{}", ann.id)).count(), 1);
+}
+
+#[tokio::test]
+async fn what_a_request_under_way_wrote_too_late_goes_at_the_last_look() {
+    let (told, clock) = (Told::default(), FakeClock::new());
+    let site = Site::with_clock(app(&told), Arc::new(clock.clone())).await;
+    let ann = furnish(&site, 1).await;
+    let id = actingweb_protocol::ActorId::parse(&ann.id).unwrap();
+    let credentials = actingweb_actor::Credentials::default();
+    let deadline = actingweb_protocol::Deadline::after(std::time::Instant::now(), Duration::from_secs(20));
+    let visit = site.state().actors.visit(&id, &credentials, &[], deadline).await.unwrap().unwrap();
+
+    ann.delete("").await.expect(204);
+    site.drain().await;
+    visit.actor.set_property("late", json!("write")).await.unwrap();
+    Answer::of(ann.request(Method::GET, "/properties/late")).await.problem(404);
+    clock.advance(Duration::from_secs(16 * 60));
+    assert_eq!(site.drain().await.done, 1);
+    let left = items(&site).await;
+    assert_eq!(left.iter().filter(|item| item["pk"] == format!("A#{}", ann.id)).count(), 1);
+}

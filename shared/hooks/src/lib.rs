@@ -48,6 +48,11 @@ pub use tasks::Tasks;
 // What the types of hooks' inputs and outputs derive: the versions this crate understands.
 pub use {schemars, serde, serde_json};
 
+/// Compiles the examples of the authors' guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/hooks.md")]
+struct Guide;
+
 /// What most applications need: `use actingweb_hooks::prelude::*`.
 pub mod prelude {
     pub use std::time::Duration;

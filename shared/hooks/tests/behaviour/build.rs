@@ -122,3 +122,9 @@ async fn the_application_says_what_it_is() {
     assert!(info.unique_creator);
     assert!(!build(crate::common::app()).await.app().unique_creator);
 }
+
+#[test]
+fn building_and_calling_may_move_between_threads() {
+    fn assert_send(_: &impl Send) {}
+    assert_send(&app().build(crate::common::resources()));
+}

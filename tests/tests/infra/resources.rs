@@ -80,6 +80,22 @@ fn the_worker_sees_due_work_and_nothing_else() {
 }
 
 #[test]
+fn alarms_cover_every_function() {
+    let template = template();
+    for alarm in ["FunctionErrors", "FunctionThrottles"] {
+        let metrics = template["Resources"][alarm]["Properties"]["Metrics"].as_array().expect("metrics");
+        let named: BTreeSet<String> = metrics
+            .iter()
+            .filter(|metric| metric["Expression"].is_null())
+            .map(|metric| metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Fn::Sub"].as_str().expect("a name"))
+            .map(|name| name.trim_start_matches("${AWS::StackName}-").to_owned())
+            .collect();
+        assert_eq!(named, groups(), "{alarm}");
+        assert!(named.len() <= 10, "{alarm}: CloudWatch adds up ten metrics at most; make it two alarms");
+    }
+}
+
+#[test]
 fn functions_stop_before_the_gateway_does() {
     let template = template();
     let limit = template["Globals"]["Function"]["Timeout"].as_u64().expect("seconds") * 1000;

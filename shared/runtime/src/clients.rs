@@ -12,7 +12,7 @@ use url::{Host, Url};
 
 use crate::AwsSettings;
 
-/// The region named to engines on this machine when none is set; they ignore it.
+/// The region named to other engines when none is set; they ignore it.
 const LOCAL_REGION: &str = "us-east-1";
 
 /// How long a connection to AWS may take. Within a region it is milliseconds; a lost packet costs one second.
@@ -46,10 +46,10 @@ impl AwsClients {
         bedrock.set_endpoint_url(settings.bedrock_endpoint.as_ref().map(plain));
 
         if !settings.has_credentials {
-            if settings.dynamodb_endpoint.as_ref().is_some_and(is_local) {
+            if settings.dynamodb_endpoint.as_ref().is_some_and(|endpoint| !is_aws(endpoint)) {
                 dynamodb = dynamodb.credentials_provider(placeholder());
             }
-            if settings.bedrock_endpoint.as_ref().is_some_and(is_local) {
+            if settings.bedrock_endpoint.as_ref().is_some_and(|endpoint| !is_aws(endpoint)) {
                 bedrock = bedrock.credentials_provider(placeholder());
             }
         }
@@ -63,14 +63,16 @@ impl AwsClients {
 async fn shared_config(settings: &AwsSettings) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    let local = || settings.dynamodb_endpoint.as_ref().is_some_and(is_local).then(|| LOCAL_REGION.to_owned());
+    let local = || {
+        settings.dynamodb_endpoint.as_ref().is_some_and(|endpoint| !is_aws(endpoint)).then(|| LOCAL_REGION.to_owned())
+    };
     if let Some(region) = settings.region.clone().or_else(local) {
         loader = loader.region(Region::new(region));
     }
     loader.load().await
 }
 
-/// What requests to an engine on this machine are signed with, when there is nothing else. It is no secret.
+/// What requests to other engines are signed with, when there is nothing else. It is no secret.
 fn placeholder() -> Credentials {
     Credentials::new("local", "local", None, None, "placeholder for local engines")
 }
@@ -80,14 +82,12 @@ fn plain(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-/// Whether an endpoint is on this machine, where nobody checks signatures.
-fn is_local(endpoint: &Url) -> bool {
-    match endpoint.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+/// Whether an endpoint is AWS itself, rather than an engine or a stand-in that speaks its protocol. Those have their
+/// tables made by whoever starts them, and check no signatures.
+#[must_use]
+pub fn is_aws(endpoint: &Url) -> bool {
+    const DOMAINS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    matches!(endpoint.host(), Some(Host::Domain(name)) if DOMAINS.iter().any(|domain| name.ends_with(domain)))
 }
 
 #[cfg(test)]
@@ -95,15 +95,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_local() {
-        let local = |url: &str| is_local(&Url::parse(url).unwrap());
-        assert!(local("http://127.0.0.1:8000") && local("http://localhost:8000/") && local("http://[::1]:8000"));
-        assert!(!local("https://dynamodb.eu-north-1.amazonaws.com") && !local("http://10.0.0.1:8000"));
-        assert!(!local("http://localhost.example.com"));
+    fn aws_is_told_by_its_domains() {
+        let aws = |url: &str| is_aws(&Url::parse(url).unwrap());
+        assert!(aws("https://dynamodb.eu-north-1.amazonaws.com") && aws("https://dynamodb.eu-north-1.api.aws/"));
+        assert!(aws("https://vpce-1-a.dynamodb.eu-north-1.vpce.amazonaws.com"));
+        assert!(!aws("http://127.0.0.1:8000") && !aws("http://localhost:8000") && !aws("http://[::1]:8000"));
+        assert!(!aws("https://amazonaws.com.example.com") && !aws("https://notamazonaws.com"));
     }
 
     #[tokio::test]
-    async fn an_engine_on_this_machine_needs_neither_region_nor_credentials() {
+    async fn another_engine_needs_neither_region_nor_credentials() {
         let endpoint = Url::parse("http://127.0.0.1:1/").ok();
         let settings = AwsSettings { dynamodb_endpoint: endpoint, ..AwsSettings::default() };
         let clients = AwsClients::build(&settings).await;

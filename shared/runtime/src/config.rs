@@ -46,7 +46,7 @@ pub struct AwsSettings {
     pub dynamodb_endpoint: Option<Url>,
     /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`: another Bedrock, such as a stand-in.
     pub bedrock_endpoint: Option<Url>,
-    /// Whether `AWS_ACCESS_KEY_ID` is set.
+    /// Whether `AWS_ACCESS_KEY_ID` or `AWS_PROFILE` is set.
     pub has_credentials: bool,
 }
 
@@ -76,7 +76,7 @@ impl Config {
             region: environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION")).map(str::to_owned),
             dynamodb_endpoint: endpoint(environment, "AWS_ENDPOINT_URL_DYNAMODB")?,
             bedrock_endpoint: endpoint(environment, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")?,
-            has_credentials: environment.get("AWS_ACCESS_KEY_ID").is_some(),
+            has_credentials: ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"].iter().any(|name| environment.get(name).is_some()),
         };
         Ok(Self {
             table: table(environment)?,

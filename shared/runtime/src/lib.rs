@@ -16,6 +16,7 @@ mod state;
 mod system;
 mod telemetry;
 
+pub use clients::is_aws;
 pub use config::{AwsSettings, Config, ConfigError};
 pub use environment::Environment;
 pub use event::EventError;

@@ -1,0 +1,19 @@
+//! The local stack: every function in one process on 127.0.0.1, over an embedded DynamoDB engine, with stand-ins for
+//! what the demo calls. The same routers and the same AWS SDK as on Lambda.
+//!
+//! `cargo run` starts it; tests call [`start_app`] with [`Options::in_memory`].
+
+mod background;
+mod data;
+mod env_file;
+mod error;
+mod options;
+mod server;
+mod stack;
+mod standins;
+mod welcome;
+
+pub use error::StartError;
+pub use options::Options;
+pub use stack::{Running, router, start, start_app};
+pub use welcome::welcome;

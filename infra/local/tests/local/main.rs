@@ -1,0 +1,8 @@
+//! The local stack as its users run it: the real program, its flags, its signals, its files.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails, panics")]
+
+mod crashes;
+mod engine_only;
+mod program;
+mod refusals;
+mod restarts;

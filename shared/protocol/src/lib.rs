@@ -10,6 +10,7 @@ mod keys;
 mod name;
 pub mod nested;
 pub mod options;
+pub mod permission;
 pub mod rank;
 pub mod retry;
 pub mod trust_types;

@@ -1,4 +1,5 @@
-//! The relationships an actor can offer (spec, "Trust types").
+//! The relationships an actor can offer (spec, "Trust types"). What each of them grants is in [`crate::permission`], which
+//! also knows those an application adds.
 
 use serde::Serialize;
 
@@ -28,6 +29,6 @@ pub const BUILT_IN: [TrustType; 6] = [
     built_in("viewer", "Viewer", "Sees what is public or shared"),
     built_in("friend", "Friend", "Reads and writes all but private data"),
     built_in("partner", "Partner", "Reads and writes all but internal data"),
-    built_in("admin", "Administrator", "May do everything the creator may"),
+    built_in("admin", "Administrator", "Reads, changes and deletes everything, and manages trust"),
     built_in("mcp_client", "MCP client", "An AI assistant: reads public and shared data, searches and fetches"),
 ];

@@ -62,8 +62,13 @@ impl Glob {
     /// Whether the target is protected by this pattern: when it or something above it matches, or when everything below
     /// one of them does (`private/*` protects `private` itself, which may be a text, an array or a list).
     pub(super) fn denies(&self, target: &str) -> bool {
-        let container = self.tokens.strip_suffix(&[Token::Char('/'), Token::Run]);
-        above(target).any(|path| self.matches(path) || container.is_some_and(|container| matches(container, path)))
+        above(target)
+            .any(|path| self.matches(path) || self.container().is_some_and(|container| matches(container, path)))
+    }
+
+    /// The pattern without the `/*` at its end.
+    fn container(&self) -> Option<&[Token]> {
+        self.tokens.strip_suffix(&[Token::Char('/'), Token::Run])
     }
 
     /// Whether it matches every path below `path`. May miss some patterns that do.
@@ -76,8 +81,13 @@ impl Glob {
         self.after(&format!("{path}/")).contains(&true)
     }
 
-    /// Whether it matches `path/` and some decimal number: an item of a list, addressed by its index.
-    pub(super) fn may_match_index(&self, path: &str) -> bool {
+    /// Whether it [denies](Self::denies) `path/` and some decimal number: an item of a list, addressed by its index.
+    pub(super) fn may_deny_index(&self, path: &str) -> bool {
+        let container = self.container().map(|tokens| Self { text: String::new(), tokens: tokens.to_vec() });
+        self.denies(path) || self.may_match_index(path) || container.is_some_and(|glob| glob.may_match_index(path))
+    }
+
+    fn may_match_index(&self, path: &str) -> bool {
         let mut states = self.after(&format!("{path}/"));
         // Every round consumes a digit; after as many rounds as there are states no new ones turn up.
         for _ in 0..=self.tokens.len() {

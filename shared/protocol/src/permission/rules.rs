@@ -98,7 +98,7 @@ impl Rules {
     /// items be denied.
     pub(super) fn judge_list(&self, name: &str, operation: Operation) -> Result<(), Reason> {
         self.judge_denials(name, operation)?;
-        if let Some(glob) = self.denials().find(|glob| glob.may_match_index(name)) {
+        if let Some(glob) = self.denials().find(|glob| glob.may_deny_index(name)) {
             return Err(Reason::DeniedBy(glob.to_string()));
         }
         let granted = self.grants().any(|glob| glob.grants(name) || glob.covers_below(name));

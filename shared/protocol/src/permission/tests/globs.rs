@@ -51,9 +51,17 @@ fn what_lies_below_is_foreseen() {
     let below = |pattern: &str, path: &str| Glob::new(pattern).may_match_below(path);
     assert!(below("*", "a") && below("a/*", "a") && below("a/b", "a") && below("*secret*", "a") && below("a?b", "a"));
     assert!(!below("a", "a") && !below("b/*", "a") && !below("ab*", "a") && !below("??", "ab"));
-    let index = |pattern: &str| Glob::new(pattern).may_match_index("notes");
-    assert!(index("*") && index("notes/*") && index("notes/3") && index("notes/1?") && index("n*1*") && index("*7"));
-    assert!(!index("notes") && !index("notes/") && !index("*secret*") && !index("notes/x") && !index("notes/1x*"));
+    let index = |pattern: &str| Glob::new(pattern).may_deny_index("notes");
+    assert!(
+        index("*")
+            && index("notes/*")
+            && index("notes/3")
+            && index("notes/1?")
+            && index("notes/1/*")
+            && index("n*1*")
+            && index("*7")
+    );
+    assert!(!index("notes/") && !index("*secret*") && !index("notes/x") && !index("notes/1x*"));
 }
 
 proptest! {
@@ -79,6 +87,6 @@ proptest! {
         prop_assert!(!glob.matches(&below) || glob.may_match_below(&path));
         prop_assert!(!glob.covers_below(&path) || glob.matches(&below));
         let item = format!("{path}/{index}");
-        prop_assert!(!glob.matches(&item) || glob.may_match_index(&path));
+        prop_assert!(!glob.denies(&item) || glob.may_deny_index(&path));
     }
 }

@@ -66,6 +66,11 @@ async fn decoded_and_encoded_paths_are_one() {
 }
 
 #[tokio::test]
+async fn the_watch_command_s_events_are_read() {
+    assert_eq!(seen("watch").await["uri"], "/4f2a/properties/first%20name/k%C3%A4se/?a=b%20c");
+}
+
+#[tokio::test]
 async fn dots_and_slashes_stay() {
     assert_eq!(seen("dots_and_slashes").await["uri"], "/4f2a/properties/../meta//id/./");
     assert_eq!(seen("trailing_slash").await["uri"], "/4f2a/meta/");

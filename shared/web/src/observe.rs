@@ -23,7 +23,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a request carries from its arrival to its log line. Cheap to clone; all clones share what was noted.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// Its id: the caller's `X-Request-ID` when that is 1 to 128 visible ASCII characters, else a new one.
+    /// Its id: the caller's `X-Request-ID` when that is 1 to 128 of `A-Z a-z 0-9 . _ -`, else a new one.
     pub id: Arc<str>,
     /// When the reply must have left.
     pub deadline: Deadline,
@@ -43,7 +43,8 @@ impl RequestContext {
     /// The context of a request with the id its caller gave it, if usable, and the deadline its invocation has.
     #[must_use]
     pub fn new(state: &AppState, id: Option<&HeaderValue>, deadline: Option<Deadline>) -> Self {
-        let usable = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let usable = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(harmless);
         let given = id.and_then(|id| id.to_str().ok()).filter(usable);
         let id = given.map_or_else(|| random_hex(&*state.entropy, 16), str::to_owned).into();
         let limit = Deadline::after(Instant::now().into_std(), state.time_limit);

@@ -17,7 +17,7 @@ use crate::schema;
 /// and the hook does not run. `Input<serde_json::Value>` takes anything.
 ///
 /// A `GET` or `DELETE` brings no data: `T` is then read from `{"method": "GET"}`, as hooks of the Python library expect.
-/// `Option<Input<T>>` is `None` instead.
+/// `Option<Input<T>>` is `None` instead, and also for a call without a body.
 ///
 /// ```
 /// use actingweb_hooks::{HookError, Input, schemars, serde};
@@ -53,7 +53,8 @@ where
     T: DeserializeOwned + JsonSchema + Send + 'static,
 {
     fn from_call(call: &Call<K>) -> Result<Self, HookError> {
-        if call.payload.op.has_data() { Input::from_call(call).map(Some) } else { Ok(None) }
+        let has_data = call.payload.op.has_data() && !call.payload.data.is_null();
+        if has_data { Input::from_call(call).map(Some) } else { Ok(None) }
     }
 
     fn describe(signature: &mut Signature) {

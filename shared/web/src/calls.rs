@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::{AppState, Incoming, Problem, Reply, Verb, json, no_content};
 
+/// The largest body of a call, in bytes.
+pub const MAX_INPUT_BYTES: usize = 1 << 20;
+
 /// Which kind of hook is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callable {
@@ -86,8 +89,11 @@ pub fn operation(incoming: &Incoming) -> Result<Op, Problem> {
 /// The input of a call: the body as JSON, or as an object of a form's fields; nothing for an empty one.
 ///
 /// # Errors
-/// 400 for what is neither.
+/// 400 for what is neither, 413 above [`MAX_INPUT_BYTES`].
 pub fn input(incoming: &Incoming) -> Result<Value, Problem> {
+    if incoming.payload.bytes.len() > MAX_INPUT_BYTES {
+        return Err(Problem::too_large(format!("the body is larger than {MAX_INPUT_BYTES} bytes")));
+    }
     if let Some(fields) = incoming.form() {
         return Ok(Value::Object(fields.into_iter().map(|(name, value)| (name, Value::String(value))).collect()));
     }

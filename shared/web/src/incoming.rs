@@ -58,7 +58,7 @@ pub struct Incoming {
     pub segments: Vec<String>,
     /// Its body.
     pub payload: Payload,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     query: Vec<(String, String)>,
 }
 
@@ -68,6 +68,8 @@ pub struct Payload {
     /// The bytes.
     pub bytes: Bytes,
     content_type: String,
+    /// Whether it came with a POST that `_method` made another verb.
+    is_overridden: bool,
 }
 
 impl<S> FromRequest<S> for Incoming
@@ -98,10 +100,13 @@ where
             verb: verb(&parts.method),
             context,
             segments: path::segments(parts.uri.path())?,
-            payload: Payload { bytes, content_type: content_type.to_ascii_lowercase() },
+            payload: Payload { bytes, content_type: content_type.to_ascii_lowercase(), is_overridden: false },
             query: form_pairs(parts.uri.query().unwrap_or_default().as_bytes()),
             headers: parts.headers,
         };
+        if incoming.payload.is_multipart() {
+            return Err(Problem::bad_request("multipart bodies are not read: send JSON or a URL-encoded form"));
+        }
         incoming.override_verb()?;
         Ok(incoming)
     }
@@ -123,6 +128,7 @@ impl Incoming {
             Some("DELETE") => self.verb = Verb::Delete,
             Some(_) => return Err(Problem::bad_request("_method must be PUT or DELETE")),
         }
+        self.payload.is_overridden = self.verb != Verb::Post;
         if let Some(op) = self.verb.op() {
             self.context.note_verb(op.as_str());
         }
@@ -183,11 +189,17 @@ impl Incoming {
     /// # Errors
     /// 400 for what is no name, 404 for a longer path.
     pub fn hook_name(&self) -> Result<Option<Name>, Problem> {
-        match self.below_group() {
-            [] => Ok(None),
-            [name] => Ok(Some(Name::parse(name)?)),
-            _ => Err(Problem::not_found("there is nothing below this name")),
-        }
+        let Some((name, below)) = self.below_group().split_first() else { return Ok(None) };
+        let name = Name::parse(name)?;
+        if below.is_empty() { Ok(Some(name)) } else { Err(Problem::not_found("there is nothing below this name")) }
+    }
+
+    /// The actor's id in the path.
+    ///
+    /// # Errors
+    /// 404 for what cannot be one.
+    pub fn actor_id(&self) -> Result<ActorId, Problem> {
+        ActorId::parse(self.segments.first().map_or("", String::as_str)).map_err(|_| unknown_actor())
     }
 
     /// Finds the actor and who is calling, in one call to storage, together with properties the request is about.
@@ -195,13 +207,11 @@ impl Incoming {
     /// # Errors
     /// 404 for an actor that does not exist; storage errors.
     pub async fn visit(&self, state: &AppState, properties: &[&Name]) -> Result<Visit, Problem> {
-        let unknown = || Problem::not_found("there is no such actor");
-        let id = self.segments.first().map_or("", String::as_str);
-        let id = ActorId::parse(id).map_err(|_| unknown())?;
+        let id = self.actor_id()?;
         // Malformed credentials make nobody; `owner_only` says what is wrong with them where they matter.
         let credentials = credentials(&self.headers).unwrap_or_default();
         let visit = state.actors.visit(&id, &credentials, properties, self.context.deadline).await?;
-        let visit = visit.ok_or_else(unknown)?;
+        let visit = visit.ok_or_else(unknown_actor)?;
         self.context.note_caller(&id, visit.caller.kind());
         Ok(visit)
     }
@@ -259,6 +269,10 @@ impl Payload {
         media_type == "application/json" || media_type.ends_with("+json")
     }
 
+    fn is_multipart(&self) -> bool {
+        self.content_type.starts_with("multipart/") && !self.bytes.is_empty()
+    }
+
     /// The fields, if it is declared as a form.
     #[must_use]
     pub fn form(&self) -> Option<Vec<(String, String)>> {
@@ -287,12 +301,18 @@ impl Payload {
         }
     }
 
-    /// The body as JSON if it parses, as text if it is not declared as JSON.
+    /// The value to store: the body as JSON if it parses, as text if it is not declared as JSON; of a form that was
+    /// posted with `_method`, the text of its field `value`.
     ///
     /// # Errors
     /// 400 when it is declared as JSON and is not, or is text that is not UTF-8; also for JSON that parses but cannot be
-    /// kept.
+    /// kept, and for a posted form without the field.
     pub fn json_or_text(&self) -> Result<Value, Problem> {
+        if let Some(fields) = self.form().filter(|_| self.is_overridden) {
+            let value = fields.into_iter().find(|(name, _)| name == "value");
+            let missing = || Problem::bad_request("the form has no field `value`");
+            return Ok(Value::String(value.ok_or_else(missing)?.1));
+        }
         match json::parse(&self.bytes) {
             Ok(value) => Ok(value),
             Err(json::JsonError::Syntax(_)) if !self.is_json() && !looks_like_json(&self.bytes) => {
@@ -303,6 +323,10 @@ impl Payload {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn unknown_actor() -> Problem {
+    Problem::not_found("there is no such actor")
 }
 
 /// Text that begins like an object, an array or a string was meant to be JSON: storing it as text would hide the fault.

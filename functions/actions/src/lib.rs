@@ -1,6 +1,6 @@
 //! `/{actor}/actions`: calls of the application's actions.
 
-use actingweb_web::calls::{Callable, call_by_path, list};
+use actingweb_web::calls::{Callable, call_by_path, list, operation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
 use axum::extract::State;
@@ -21,6 +21,7 @@ async fn actions(State(state): State<AppState>, incoming: Incoming) -> Reply {
     if name.is_none() && incoming.verb != Verb::Get {
         return Err(Problem::method_not_allowed("GET"));
     }
+    operation(&incoming)?;
     let visit = incoming.visit_as_owner(&state, &[]).await?;
     match name {
         Some(name) => call_by_path(&state, &incoming, &visit, Callable::Action, name.as_str()).await,

@@ -10,7 +10,8 @@ pub(crate) async fn actor(State(state): State<AppState>, incoming: Incoming) -> 
     match incoming.verb {
         Verb::Get => get_actor(&state, &incoming).await,
         Verb::Delete => delete_actor(&state, &incoming).await,
-        _ => Err(Problem::method_not_allowed("GET, DELETE")),
+        // What is no id is no actor, whatever the verb.
+        _ => Err(incoming.actor_id().map_or_else(|unknown| unknown, |_| Problem::method_not_allowed("GET, DELETE"))),
     }
 }
 

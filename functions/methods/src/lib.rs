@@ -2,7 +2,7 @@
 
 mod json_rpc;
 
-use actingweb_web::calls::{Callable, call_by_path, input, list};
+use actingweb_web::calls::{Callable, call_by_path, input, list, operation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
 use axum::extract::State;
@@ -23,6 +23,7 @@ async fn methods(State(state): State<AppState>, incoming: Incoming) -> Reply {
     if name.is_none() && !matches!(incoming.verb, Verb::Get | Verb::Post) {
         return Err(Problem::method_not_allowed("GET, POST"));
     }
+    operation(&incoming)?;
     let visit = incoming.visit_as_owner(&state, &[]).await?;
     if incoming.verb == Verb::Post {
         let data = input(&incoming)?;

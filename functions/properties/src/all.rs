@@ -1,79 +1,146 @@
 //! `/{actor}/properties`: all of them.
 
+use actingweb_actor::{ListRecord, Stored, Visit};
 use actingweb_hooks::Op;
 use actingweb_protocol::Name;
+use actingweb_web::paging::Page;
 use actingweb_web::{AppState, Incoming, Problem, Reply, json, no_content};
 use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::hooks::{filter, filter_write};
+use crate::hooks::Guard;
+use crate::list::summary;
+
+/// How many lists are read at once for a listing with their items.
+const CONCURRENT_LISTS: usize = 8;
+
+/// What a listing shows of each property.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// Values, and lists as `{"_list":true,"count":n}`.
+    Short,
+    /// Values, and lists with their items.
+    Full,
+    /// Names and sizes.
+    Metadata,
+}
 
 /// An object of all properties that the hooks let be seen; `{}` when there are none.
 pub(crate) async fn get_properties(state: &AppState, incoming: &Incoming) -> Reply {
+    let view = view(incoming)?;
+    let page = Page::of(incoming)?;
     let visit = incoming.visit_as_owner(state, &[]).await?;
-    let invocation = incoming.invocation(&visit);
-    let shown = visit.actor.stored_properties().await?.into_iter().map(|property| {
-        let (name, value, invocation) = (property.name, property.value, &invocation);
-        async move {
-            let shown = filter(state, incoming, invocation, Op::Get, (&name, &[]), value).await?;
-            Ok::<_, Problem>(shown.map(|value| (name.to_string(), value)))
+    let (stored, next) = match &page {
+        None => (visit.actor.stored_properties().await?, None),
+        Some(page) => {
+            let cursor = page.cursor.as_deref().map(Name::parse).transpose();
+            let after =
+                cursor.map_err(|_| Problem::bad_request("cursor is not one that a reply of this listing gave"))?;
+            let (stored, more) = visit.actor.properties_page(after.as_ref(), page.limit).await?;
+            let next = stored.last().filter(|_| more).map(|stored| stored.name().to_string());
+            (stored, next)
         }
-    });
-    let body: Map<String, Value> = try_join_all(shown).await?.into_iter().flatten().collect();
-    Ok(json(StatusCode::OK, &body))
-}
-
-/// Sets several properties, all or none. 201 with what was stored.
-pub(crate) async fn post_properties(state: &AppState, incoming: &Incoming) -> Reply {
-    let visit = incoming.visit_as_owner(state, &[]).await?;
-    let values = match incoming.form() {
-        Some(fields) => fields.into_iter().map(|(name, value)| (name, Value::String(value))).collect(),
-        None => incoming.payload.object()?,
     };
-    if values.is_empty() {
-        return Err(Problem::bad_request("the body names no property"));
-    }
     let invocation = incoming.invocation(&visit);
-    let accepted = values.into_iter().map(|(name, value)| {
-        let invocation = &invocation;
-        async move {
-            let name =
-                Name::parse(&name).map_err(|error| Problem::bad_request(format!("property `{name}`: {error}")))?;
-            check(&name, &value)?;
-            let value = filter_write(state, incoming, invocation, Op::Post, (&name, &[]), value).await?;
-            Ok::<_, Problem>((name, value))
-        }
+    let guard = Guard { state, incoming, invocation: &invocation };
+    let body = match view {
+        View::Short => Value::Object(show(&visit, guard, stored, false).await?),
+        View::Full => Value::Object(show(&visit, guard, stored, true).await?),
+        View::Metadata => metadata(&visit, guard, stored).await?,
+    };
+    let response = json(StatusCode::OK, &body);
+    Ok(match page {
+        None => response,
+        Some(page) => page.link(state, incoming, next.as_deref(), response),
+    })
+}
+
+fn view(incoming: &Incoming) -> Result<View, Problem> {
+    match (incoming.param("format"), incoming.param("metadata")) {
+        (Some(_), Some("true")) => Err(Problem::bad_request("format and metadata=true exclude each other")),
+        (_, Some("true")) => Ok(View::Metadata),
+        (Some("full"), _) => Ok(View::Full),
+        _ => Ok(View::Short),
+    }
+}
+
+/// Hooks of one listing run at the same time.
+async fn show(visit: &Visit, guard: Guard<'_>, stored: Vec<Stored>, full: bool) -> Result<Map<String, Value>, Problem> {
+    let shown = stored.into_iter().map(|stored| async move {
+        let name = stored.name().clone();
+        let value = match stored {
+            Stored::Value(property) => guard.read(&name, &[], property.value).await?,
+            Stored::List(list) => show_list(visit, guard, &list, full).await?,
+        };
+        Ok::<_, Problem>(value.map(|value| (name.to_string(), value)))
     });
-    let accepted = try_join_all(accepted).await?;
-    visit.actor.write_properties(&accepted).await?;
-    let body: Map<String, Value> = accepted.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
-    Ok(json(StatusCode::CREATED, &body))
+    let shown: Vec<_> = stream::iter(shown.collect::<Vec<_>>()).buffered(parallel(full)).try_collect().await?;
+    Ok(shown.into_iter().flatten().collect())
 }
 
-fn check(name: &Name, value: &Value) -> Result<(), Problem> {
-    if value.is_null() {
-        return Err(Problem::bad_request(format!("property `{name}` cannot be null: delete it instead")));
-    }
-    // Stored as a plain value it would turn into something else once lists are served.
-    if value.get("_type").is_some_and(|kind| kind == "list") {
-        return Err(Problem::bad_request(format!("property `{name}`: list properties are not served")));
-    }
-    Ok(())
+const fn parallel(reads_lists: bool) -> usize {
+    if reads_lists { CONCURRENT_LISTS } else { 256 }
 }
 
-/// Deletes every property. The hooks are asked before the first one goes; one refusal keeps them all.
+async fn show_list(visit: &Visit, guard: Guard<'_>, list: &ListRecord, full: bool) -> Result<Option<Value>, Problem> {
+    if !full {
+        let shown = guard.read(&list.name, &[], Value::Array(Vec::new())).await?;
+        return Ok(shown.map(|_| json!({ "_list": true, "count": list.length })));
+    }
+    let values = visit.actor.items_of(list).await?.into_iter().map(|item| item.value).collect();
+    Ok(guard.read(&list.name, &[], values).await?.map(|items| {
+        let mut entry = summary(list);
+        if let Some(members) = entry.as_object_mut() {
+            members.insert("items".to_owned(), items);
+        }
+        entry
+    }))
+}
+
+/// `{"simple":{"properties":[names],"total_bytes":n},"lists":{name:{"count","total_bytes","description","explanation"}}}`.
+async fn metadata(visit: &Visit, guard: Guard<'_>, stored: Vec<Stored>) -> Result<Value, Problem> {
+    let (mut names, mut bytes, mut lists) = (Vec::new(), 0, Map::new());
+    for stored in stored {
+        match stored {
+            Stored::Value(property) => {
+                if let Some(value) = guard.read(&property.name, &[], property.value).await? {
+                    bytes += value.to_string().len();
+                    names.push(property.name.to_string());
+                }
+            }
+            Stored::List(list) => {
+                let values = visit.actor.items_of(&list).await?.into_iter().map(|item| item.value).collect();
+                let Some(items) = guard.read(&list.name, &[], values).await? else { continue };
+                let sizes = items.as_array().into_iter().flatten().map(|item| item.to_string().len());
+                let entry = json!({
+                    "count": list.length,
+                    "total_bytes": sizes.sum::<usize>(),
+                    "description": list.description,
+                    "explanation": list.explanation,
+                });
+                lists.insert(list.name.to_string(), entry);
+            }
+        }
+    }
+    Ok(json!({ "simple": { "properties": names, "total_bytes": bytes }, "lists": lists }))
+}
+
+/// Deletes every property, lists too. The hooks are asked before the first one goes; one refusal keeps them all.
 pub(crate) async fn delete_properties(state: &AppState, incoming: &Incoming) -> Reply {
     let visit = incoming.visit_as_owner(state, &[]).await?;
     if state.hooks.guards_properties() {
         let invocation = incoming.invocation(&visit);
-        let asked =
-            visit.actor.stored_properties().await?.into_iter().map(|property| {
-                let invocation = &invocation;
-                async move {
-                    filter_write(state, incoming, invocation, Op::Delete, (&property.name, &[]), property.value).await
-                }
-            });
+        let guard = Guard { state, incoming, invocation: &invocation };
+        let asked = visit.actor.stored_properties().await?.into_iter().map(|stored| async move {
+            let name = stored.name().clone();
+            let value = match stored {
+                Stored::Value(property) => property.value,
+                Stored::List(list) => summary(&list),
+            };
+            guard.write(Op::Delete, &name, &[], value).await
+        });
         try_join_all(asked).await?;
     }
     visit.actor.delete_properties().await?;

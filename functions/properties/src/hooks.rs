@@ -5,36 +5,38 @@ use actingweb_protocol::Name;
 use actingweb_web::{AppState, Incoming, Problem};
 use serde_json::Value;
 
-/// What the hooks of a property make of a value: another value, or `None` to hide it. Costs nothing for a property
-/// without hooks.
-pub(crate) async fn filter(
-    state: &AppState,
-    incoming: &Incoming,
-    invocation: &Invocation,
-    op: Op,
-    (name, below): (&Name, &[String]),
-    value: Value,
-) -> Result<Option<Value>, Problem> {
-    if !state.hooks.has_property_hooks(name.as_str()) {
-        return Ok(Some(value));
-    }
-    let filtered = state.hooks.filter_property(invocation, op, name.as_str(), value, below);
-    match incoming.context.in_hook("property", name.as_str(), filtered).await? {
-        Filtered::Value(value) => Ok(Some(value)),
-        Filtered::Hidden => Ok(None),
-    }
+/// The hooks of one request's properties.
+#[derive(Clone, Copy)]
+pub(crate) struct Guard<'a> {
+    pub(crate) state: &'a AppState,
+    pub(crate) incoming: &'a Incoming,
+    pub(crate) invocation: &'a Invocation,
 }
 
-/// [`filter`] for a write, which gives the value to store.
-pub(crate) async fn filter_write(
-    state: &AppState,
-    incoming: &Incoming,
-    invocation: &Invocation,
-    op: Op,
-    at: (&Name, &[String]),
-    value: Value,
-) -> Result<Value, Problem> {
-    // The engine answers a write to a hidden property with a failure of its own.
-    let hidden = || Problem::forbidden(format!("property `{}` cannot be changed by this caller", at.0));
-    filter(state, incoming, invocation, op, at, value).await?.ok_or_else(hidden)
+impl Guard<'_> {
+    /// What the hooks of a property make of a value that is read: another value, or `None` to hide it. Costs nothing
+    /// for a property without hooks.
+    pub(crate) async fn read(self, name: &Name, below: &[String], value: Value) -> Result<Option<Value>, Problem> {
+        match self.filter(Op::Get, name, below, value).await? {
+            Filtered::Value(value) => Ok(Some(value)),
+            Filtered::Hidden => Ok(None),
+        }
+    }
+
+    /// What the hooks of a property make of a value that is written or deleted.
+    pub(crate) async fn write(self, op: Op, name: &Name, below: &[String], value: Value) -> Result<Value, Problem> {
+        match self.filter(op, name, below, value).await? {
+            Filtered::Value(value) => Ok(value),
+            // The engine answers a write to a hidden property with a failure of its own.
+            Filtered::Hidden => Err(Problem::forbidden(format!("property `{name}` cannot be changed by this caller"))),
+        }
+    }
+
+    async fn filter(self, op: Op, name: &Name, below: &[String], value: Value) -> Result<Filtered, Problem> {
+        if !self.state.hooks.has_property_hooks(name.as_str()) {
+            return Ok(Filtered::Value(value));
+        }
+        let filtered = self.state.hooks.filter_property(self.invocation, op, name.as_str(), value, below);
+        Ok(self.incoming.context.in_hook("property", name.as_str(), filtered).await?)
+    }
 }

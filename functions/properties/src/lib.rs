@@ -1,9 +1,14 @@
-//! `/{actor}/properties`: values of any JSON type, whole or at a path of object keys.
+//! `/{actor}/properties`: values of any JSON type, whole or at a path of object keys, and lists of such values.
 
 mod all;
 mod hooks;
-mod one;
+mod items;
+mod list;
+mod post;
+mod value;
 
+use actingweb_actor::{Stored, Visit};
+use actingweb_protocol::PropertyPath;
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
 use axum::extract::State;
@@ -18,15 +23,31 @@ pub fn router(state: AppState) -> Router {
     serve(routes(), state.for_group("properties"))
 }
 
+/// A request about one property, and what was read for it.
+struct Request<'a> {
+    state: &'a AppState,
+    incoming: &'a Incoming,
+    visit: Visit,
+    path: PropertyPath,
+}
+
 async fn properties(State(state): State<AppState>, incoming: Incoming) -> Reply {
-    match (incoming.property_path()?, incoming.verb) {
-        (None, Verb::Get) => all::get_properties(&state, &incoming).await,
-        (None, Verb::Post) => all::post_properties(&state, &incoming).await,
-        (None, Verb::Delete) => all::delete_properties(&state, &incoming).await,
-        (None, _) => Err(Problem::method_not_allowed("GET, POST, DELETE")),
-        (Some(path), Verb::Get) => one::get_property(&state, &incoming, &path).await,
-        (Some(path), Verb::Put) => one::put_property(&state, &incoming, path).await,
-        (Some(path), Verb::Delete) => one::delete_property(&state, &incoming, path).await,
-        (Some(_), _) => Err(Problem::method_not_allowed("GET, PUT, DELETE")),
+    let Some(path) = incoming.property_path()? else {
+        return match incoming.verb {
+            Verb::Get => all::get_properties(&state, &incoming).await,
+            Verb::Post => post::post_properties(&state, &incoming).await,
+            Verb::Delete => all::delete_properties(&state, &incoming).await,
+            _ => Err(Problem::method_not_allowed("GET, POST, DELETE")),
+        };
+    };
+    if incoming.verb == Verb::Other {
+        return Err(Problem::method_not_allowed("GET, PUT, POST, DELETE"));
+    }
+    let mut visit = incoming.visit_as_owner(&state, &[&path.name]).await?;
+    let stored = visit.properties.remove(&path.name);
+    let request = Request { state: &state, incoming: &incoming, visit, path };
+    match stored {
+        Some(Stored::List(list)) => list::list(request, list).await,
+        stored => value::value(request, stored).await,
     }
 }

@@ -1,4 +1,4 @@
-//! Work that is due: so far, the removal of what deleted actors owned.
+//! Work that is due: the removal of what deleted actors and lists left.
 //!
 //! Everything here may die at any point and be run again by anybody: a job stays due until its last step is done, and
 //! each of its steps can be repeated.
@@ -49,9 +49,14 @@ async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, 
         return Ok(false);
     }
     let work = async {
-        tell(state, &job, EventKind::ActorDeleted, deadline).await?;
-        store.sweep_actor(&job.actor).await?;
-        store.finish_deletion(&job).await
+        match &job.work {
+            DueWork::Remove { .. } | DueWork::LastLook => {
+                tell(state, &job, EventKind::ActorDeleted, deadline).await?;
+                store.sweep_actor(&job.actor).await?;
+            }
+            DueWork::RemoveItems { partition } => store.sweep_items(partition).await?,
+        }
+        store.finish(&job).await
     };
     match work.await {
         Ok(()) => tracing::info!(work = label(&job), actor = %job.actor, "work done"),
@@ -94,6 +99,7 @@ async fn fire(state: &AppState, job: &DueJob, event: EventKind, deadline: Deadli
 const fn label(job: &DueJob) -> &'static str {
     match job.work {
         DueWork::Remove { .. } => "remove actor",
+        DueWork::RemoveItems { .. } => "remove items",
         DueWork::LastLook => "last look",
     }
 }

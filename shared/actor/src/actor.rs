@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_protocol::{ActorId, Deadline, Name, Timestamp};
-use actingweb_store::{ActorRecord, Attribute, Change, DueJob, Expect, Store, StoredProperty};
+use actingweb_store::{ActorRecord, Attribute, Change, DueJob, Expect, Store, Stored, WriteOutcome};
 use serde_json::{Map, Value};
 
-use crate::{ActorError, limits};
+use crate::{ActorError, ListError, limits};
 
 /// One actor: its identity and its state. Cheap to clone.
 ///
@@ -57,33 +57,54 @@ impl Actor {
         self.record.created_at
     }
 
-    /// The value of a property, `None` when there is none of that name.
+    /// The value of a property, `None` when there is none of that name; of a list, all its items.
     ///
     /// # Errors
     /// [`ActorError::Invalid`] for what is no name; storage errors.
     pub async fn property(&self, name: &str) -> Result<Option<Value>, ActorError> {
-        let name = parse(name)?;
-        Ok(self.stored_property(&name).await?.map(|stored| stored.value))
+        match self.stored(&parse(name)?).await? {
+            None => Ok(None),
+            Some(Stored::Value(property)) => Ok(Some(property.value)),
+            Some(Stored::List(list)) => {
+                Ok(Some(self.items_of(&list).await?.into_iter().map(|item| item.value).collect()))
+            }
+        }
     }
 
-    async fn stored_property(&self, name: &Name) -> Result<Option<StoredProperty>, ActorError> {
+    /// What stands under a name: a plain value or a list.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn stored(&self, name: &Name) -> Result<Option<Stored>, ActorError> {
         Ok(self.store.load(self.id(), &[name]).await?.properties.remove(name))
     }
 
-    /// All properties, in the order of their names: one call per MB.
+    /// Up to `limit` properties after a name, in the order of their names, and whether there are more.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn properties_page(&self, after: Option<&Name>, limit: usize) -> Result<(Vec<Stored>, bool), ActorError> {
+        Ok(self.store.properties_page(self.id(), after, limit).await?)
+    }
+
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// All properties, in the order of their names, one call per MB; a list as `{"_list": true, "count": n}`.
     ///
     /// # Errors
     /// [`ActorError::TooLarge`] above 5 MB in all; storage errors.
     pub async fn properties(&self) -> Result<Map<String, Value>, ActorError> {
         let stored = self.stored_properties().await?;
-        Ok(stored.into_iter().map(|property| (property.name.to_string(), property.value)).collect())
+        Ok(stored.into_iter().map(|stored| (stored.name().to_string(), shown(stored))).collect())
     }
 
-    /// [`Actor::properties`] with their versions.
+    /// [`Actor::properties`] as they are stored, with their versions.
     ///
     /// # Errors
     /// As [`Actor::properties`].
-    pub async fn stored_properties(&self) -> Result<Vec<StoredProperty>, ActorError> {
+    pub async fn stored_properties(&self) -> Result<Vec<Stored>, ActorError> {
         Ok(self.store.properties(self.id()).await?)
     }
 
@@ -102,20 +123,10 @@ impl Actor {
     /// As [`Actor::set_property`].
     pub async fn write_property(&self, name: &Name, value: &Value) -> Result<(), ActorError> {
         limits::check_value(name.as_str(), value)?;
-        self.store.put_property(self.id(), name, value, Expect::Any).await?;
-        Ok(())
-    }
-
-    /// Writes several properties, all or none (at most [`limits::MAX_PROPERTIES_AT_ONCE`]).
-    ///
-    /// # Errors
-    /// As [`Actor::set_property`], and [`ActorError::Invalid`] for too many.
-    pub async fn write_properties(&self, values: &[(Name, Value)]) -> Result<(), ActorError> {
-        limits::check_values(values)?;
-        if values.is_empty() {
-            return Ok(());
+        match self.store.put_property(self.id(), name, value, Expect::Any).await? {
+            WriteOutcome::Written(_) => Ok(()),
+            WriteOutcome::Stale(_) => Err(ActorError::is_list(name)),
         }
-        Ok(self.store.put_properties(self.id(), values).await?)
     }
 
     /// Reads, changes and writes a property as one step: `change` gets the current value and returns the new one
@@ -128,7 +139,7 @@ impl Actor {
         F: FnMut(Option<Value>) -> Option<Value> + Send,
     {
         let name = parse(name)?;
-        let current = self.stored_property(&name).await?;
+        let current = self.stored(&name).await?;
         let decide = |value| std::future::ready(Ok(change(value).map_or(Change::Delete, Change::Put)));
         self.decide_property(&name, current, decide).await?
     }
@@ -141,7 +152,7 @@ impl Actor {
     pub async fn decide_property<E, F, Fut>(
         &self,
         name: &Name,
-        current: Option<StoredProperty>,
+        current: Option<Stored>,
         mut decide: F,
     ) -> Result<Result<(), E>, ActorError>
     where
@@ -149,10 +160,15 @@ impl Actor {
         F: FnMut(Option<Value>) -> Fut,
         Fut: Future<Output = Result<Change, E>>,
     {
-        let checked = |value| {
-            let decision = decide(value);
+        let checked = |stored| {
+            let value = match stored {
+                Some(Stored::List(_)) => Err(ActorError::is_list(name)),
+                Some(Stored::Value(property)) => Ok(Some(property.value)),
+                None => Ok(None),
+            };
+            let decision = value.map(&mut decide);
             async {
-                let change = decision.await?;
+                let change = decision?.await?;
                 if let Change::Put(value) = &change {
                     limits::check_value(name.as_str(), value)?;
                 }
@@ -162,16 +178,23 @@ impl Actor {
         Ok(self.store.update_property(self.id(), name, current, checked).await?)
     }
 
-    /// Deletes a property; one that is not there is no error.
+    /// Deletes a property, plain or list; one that is not there is no error.
     ///
     /// # Errors
     /// [`ActorError::Invalid`] for what is no name; storage errors.
     pub async fn delete_property(&self, name: &str) -> Result<(), ActorError> {
-        self.store.delete_property(self.id(), &parse(name)?, Expect::Any).await?;
-        Ok(())
+        let name = parse(name)?;
+        match self.store.delete_property(self.id(), &name, Expect::Any).await? {
+            WriteOutcome::Written(_) => Ok(()),
+            WriteOutcome::Stale(seen) => match self.delete_list(&name, seen).await {
+                Ok(()) | Err(ListError::Missing(_)) => Ok(()),
+                Err(ListError::Actor(error)) => Err(error),
+                Err(error) => Err(ActorError::Conflict(error.to_string())),
+            },
+        }
     }
 
-    /// Deletes every property.
+    /// Deletes every property, lists too.
     ///
     /// # Errors
     /// Storage errors; some properties may be gone by then.
@@ -230,6 +253,14 @@ impl Actor {
     }
 }
 
-fn parse(name: &str) -> Result<Name, ActorError> {
+/// How a property appears among others.
+fn shown(stored: Stored) -> Value {
+    match stored {
+        Stored::Value(property) => property.value,
+        Stored::List(list) => serde_json::json!({ "_list": true, "count": list.length }),
+    }
+}
+
+pub(crate) fn parse(name: &str) -> Result<Name, ActorError> {
     Name::parse(name).map_err(|error| ActorError::Invalid(format!("property `{name}`: {error}")))
 }

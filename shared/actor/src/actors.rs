@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actingweb_protocol::{ActorId, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
-use actingweb_store::{ActorRecord, CreateOutcome, DueJob, NewActor, Store, StoredProperty};
+use actingweb_store::{ActorRecord, CreateOutcome, DueJob, NewActor, Store, Stored};
 
 use crate::{Actor, ActorError, Caller, Credentials, limits};
 
@@ -62,7 +62,7 @@ pub struct Visit {
     /// Who is calling.
     pub caller: Caller,
     /// Those of the wanted properties that exist.
-    pub properties: HashMap<Name, StoredProperty>,
+    pub properties: HashMap<Name, Stored>,
 }
 
 impl Actors {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actingweb_protocol::Name;
 use actingweb_store::StoreError;
 
 /// Why an operation on an actor did not happen.
@@ -24,9 +25,18 @@ pub enum ActorError {
     /// The request cannot be carried out as it is, with the reason (400).
     #[error("{0}")]
     Invalid(String),
+    /// It contradicts what is there, with the reason (409).
+    #[error("{0}")]
+    Conflict(String),
     /// A fault of ours or of the deployment (500). Its text is for logs, not for callers.
     #[error("internal error")]
     Internal(#[source] StoreError),
+}
+
+impl ActorError {
+    pub(crate) fn is_list(name: &Name) -> Self {
+        Self::Conflict(format!("property `{name}` is a list: change its items, or delete it first"))
+    }
 }
 
 impl From<StoreError> for ActorError {

@@ -5,12 +5,16 @@
 
 mod actor;
 mod actors;
+mod bulk;
 mod caller;
 mod error;
 pub mod limits;
+mod lists;
 
-pub use actingweb_store::{Attribute, Change, StoredProperty};
+pub use actingweb_store::{Attribute, Change, ListItem, ListRecord, Stored, StoredProperty};
 pub use actor::Actor;
 pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Visit};
+pub use bulk::{BulkItems, BulkWrite};
 pub use caller::{Caller, Credentials};
 pub use error::ActorError;
+pub use lists::{ListEdit, ListError};

@@ -9,7 +9,7 @@ use crate::ActorError;
 pub const MAX_VALUE_BYTES: usize = 350_000;
 
 /// The most properties written by one request.
-pub const MAX_PROPERTIES_AT_ONCE: usize = actingweb_store::MAX_TRANSACTION_PROPERTIES;
+pub const MAX_PROPERTIES_AT_ONCE: usize = actingweb_store::MAX_TRANSACTION_ITEMS - 1;
 
 /// The most bytes of JSON text written by one request. DynamoDB's transactions hold 4 MB.
 pub const MAX_BYTES_AT_ONCE: usize = 3_500_000;
@@ -30,13 +30,9 @@ pub(crate) fn check_value(name: &str, value: &Value) -> Result<usize, ActorError
     Ok(size)
 }
 
-/// Checks what one request writes: each value, their number and their sum.
-pub(crate) fn check_values(values: &[(Name, Value)]) -> Result<(), ActorError> {
-    if values.len() > MAX_PROPERTIES_AT_ONCE {
-        let reason = format!("at most {MAX_PROPERTIES_AT_ONCE} properties are written at once, not {}", values.len());
-        return Err(ActorError::Invalid(reason));
-    }
-    let sizes = values.iter().map(|(name, value)| check_value(name.as_str(), value));
+/// Checks what one request writes: each value, and their sum.
+pub(crate) fn check_values<'a>(values: impl Iterator<Item = (&'a Name, &'a Value)>) -> Result<(), ActorError> {
+    let sizes = values.map(|(name, value)| check_value(name.as_str(), value));
     if sizes.sum::<Result<usize, _>>()? > MAX_BYTES_AT_ONCE {
         return Err(ActorError::TooLarge { what: "the sum of all values".to_owned(), limit: MAX_BYTES_AT_ONCE });
     }

@@ -201,7 +201,9 @@ impl From<ActorError> for HookError {
     fn from(error: ActorError) -> Self {
         match error {
             ActorError::Busy { retry_after } => Self::busy("storage is busy", Some(retry_after), error),
-            ActorError::TooLarge { .. } | ActorError::Invalid(_) => Self::Invalid(error.to_string()),
+            ActorError::TooLarge { .. } | ActorError::Invalid(_) | ActorError::Conflict(_) => {
+                Self::Invalid(error.to_string())
+            }
             error => Self::terminal(error),
         }
     }

@@ -6,7 +6,7 @@ use actingweb_protocol::{ActorId, Creator, Name, Timestamp};
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use crate::item::{Item, Row, number, text};
-use crate::properties::StoredProperty;
+use crate::properties::Stored;
 use crate::store::{Cancelled, refused};
 use crate::{Store, StoreError, item, keys};
 
@@ -57,7 +57,7 @@ pub struct Snapshot {
     /// The actor; `None` when it never existed or was deleted.
     pub actor: Option<ActorRecord>,
     /// Those of the wanted properties that exist.
-    pub properties: HashMap<Name, StoredProperty>,
+    pub properties: HashMap<Name, Stored>,
 }
 
 impl Store {
@@ -102,8 +102,8 @@ impl Store {
             if row.text("sk")? == keys::ACTOR {
                 snapshot.actor = from_row(&row, id)?;
             } else {
-                let property = StoredProperty::from_row(&row)?;
-                snapshot.properties.insert(property.name.clone(), property);
+                let property = Stored::from_row(&row)?;
+                snapshot.properties.insert(property.name().clone(), property);
             }
         }
         Ok(snapshot)

@@ -63,7 +63,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn attributes(&self, actor: &ActorId, bucket: &str) -> Result<Vec<Attribute>, StoreError> {
         let mut found = Vec::new();
-        let mut pages = self.pages(actor, &keys::bucket(bucket), None);
+        let mut pages = self.pages(&keys::actor(actor), &keys::bucket(bucket), None);
         while let Some(items) = pages.next().await? {
             for item in &items {
                 found.extend(self.live_attribute(&Row::read(item)?)?);

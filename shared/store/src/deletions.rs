@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 
 use crate::due::{DueJob, DueWork};
 use crate::item::number;
-use crate::store::{Cancelled, key_of, refused};
+use crate::store::{Cancelled, refused};
 use crate::{ActorRecord, Store, StoreError, item, keys};
 
 /// How long a tombstone says that an actor was deleted.
@@ -64,20 +64,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what was removed by then stays removed.
     pub async fn sweep_actor(&self, actor: &ActorId) -> Result<(), StoreError> {
-        let mut pages = self.pages(actor, "", Some("pk, sk"));
-        while let Some(items) = pages.next().await? {
-            let is_actor = |key: &item::Item| key.get("sk").is_some_and(|sk| sk == &item::text(keys::ACTOR));
-            let rest = items.iter().filter_map(key_of).filter(|key| !is_actor(key)).collect();
-            self.batch_delete(rest).await?;
-        }
-        Ok(())
+        self.sweep(&keys::actor(actor), "").await
     }
 
-    /// Ends a job of a deletion: a removal is followed by a last look, the last look by nothing.
+    /// Removes the items that a deleted or cleared list left. May be repeated.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was removed by then stays removed.
+    pub async fn sweep_items(&self, partition: &str) -> Result<(), StoreError> {
+        self.sweep(partition, "").await
+    }
+
+    /// Ends a job: the removal of an actor is followed by a last look, anything else by nothing.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn finish_deletion(&self, job: &DueJob) -> Result<(), StoreError> {
+    pub async fn finish(&self, job: &DueJob) -> Result<(), StoreError> {
         let fail = |error| refused("TransactWriteItems", error);
         let done = Delete::builder().table_name(&self.inner.table).set_key(Some(job.key())).build().map_err(fail)?;
         let mut writes = vec![TransactWriteItem::builder().delete(done).build()];

@@ -14,6 +14,7 @@ use crate::{Store, StoreError, item, keys};
 const LEASE: Duration = Duration::from_secs(120);
 
 const REMOVE: &str = "remove";
+const REMOVE_ITEMS: &str = "remove items";
 const LAST_LOOK: &str = "last look";
 
 /// A piece of work that is due.
@@ -38,6 +39,11 @@ pub enum DueWork {
         created_at: Timestamp,
         /// Whether the hooks have been told, by an earlier attempt that did not come to its end.
         told: bool,
+    },
+    /// Remove the items that a deleted or cleared list left.
+    RemoveItems {
+        /// Their partition.
+        partition: String,
     },
     /// Look once more for what requests wrote that were under way when the tombstone was set.
     LastLook,
@@ -73,6 +79,10 @@ impl DueJob {
                 row.insert("creator".to_owned(), text(creator));
                 row.insert("created_at".to_owned(), number(created_at.as_millis()));
             }
+            DueWork::RemoveItems { partition } => {
+                row.insert("work".to_owned(), text(REMOVE_ITEMS));
+                row.insert("partition".to_owned(), text(partition));
+            }
             DueWork::LastLook => {
                 row.insert("work".to_owned(), text(LAST_LOOK));
             }
@@ -91,6 +101,7 @@ impl DueJob {
                 created_at: row.timestamp("created_at")?,
                 told: row.optional_number("told_at")?.is_some(),
             },
+            REMOVE_ITEMS => DueWork::RemoveItems { partition: row.text("partition")?.to_owned() },
             LAST_LOOK => DueWork::LastLook,
             other => return Err(row.corrupt(format!("unknown work `{other}`"))),
         };

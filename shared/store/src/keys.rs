@@ -1,7 +1,7 @@
 //! The key schema: every partition and sort key is made here, from parts escaped so that no two differ only in where
 //! one part ends and the next begins.
 
-use actingweb_protocol::{ActorId, Name, sha256_hex};
+use actingweb_protocol::{ActorId, Name, Rank, sha256_hex};
 
 /// Partition of everything an actor owns.
 pub(crate) fn actor(id: &ActorId) -> String {
@@ -17,6 +17,25 @@ pub(crate) const PROPERTY: &str = "PROP#";
 /// A property, plain or list: one key per name, so that a name is one or the other by construction.
 pub(crate) fn property(name: &Name) -> String {
     format!("{PROPERTY}{}", escape(name.as_str()))
+}
+
+/// What the row of a list property is marked with; every other property is a plain value.
+pub(crate) const LIST: &str = "list";
+
+/// What the row of a plain property is marked with.
+pub(crate) const VALUE: &str = "value";
+
+/// Partition of a list's items, of one generation: lists never crowd properties.
+pub(crate) fn list(id: &ActorId, name: &Name, generation: &str) -> String {
+    format!("{}#L#{}#{generation}", actor(id), escape(name.as_str()))
+}
+
+/// What sort keys of list items begin with.
+pub(crate) const ITEM: &str = "ITEM#";
+
+/// An item of a list.
+pub(crate) fn list_item(rank: &Rank) -> String {
+    format!("{ITEM}{}", rank.as_str())
 }
 
 /// What sort keys of the attributes of one bucket begin with.

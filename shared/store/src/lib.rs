@@ -11,13 +11,17 @@ mod due;
 mod error;
 mod item;
 mod keys;
+mod lists;
 mod properties;
 mod store;
 mod table;
+mod writes;
 
 pub use actors::{ActorRecord, CreateOutcome, NewActor, Snapshot};
 pub use attributes::Attribute;
 pub use due::{DueJob, DueWork};
 pub use error::StoreError;
-pub use properties::{Change, Expect, MAX_TRANSACTION_PROPERTIES, StoredProperty, WriteOutcome};
+pub use lists::{ListChange, ListItem, ListRecord};
+pub use properties::{Change, Expect, Stored, StoredProperty, WriteOutcome};
 pub use store::Store;
+pub use writes::{MAX_TRANSACTION_ITEMS, Write};

@@ -3,21 +3,18 @@
 use actingweb_protocol::{ActorId, Name};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use serde_json::Value;
 
 use crate::item::{Item, Row, text};
-use crate::store::{Attempt, Cancelled, key_of, refused};
-use crate::{Store, StoreError, item, keys};
-
-/// The most properties one transaction writes: DynamoDB's limit of 100, less one kept for the record of the change.
-pub const MAX_TRANSACTION_PROPERTIES: usize = 99;
+use crate::store::{Attempt, key_of, refused};
+use crate::{ListRecord, Store, StoreError, item, keys};
 
 /// The most bytes of properties returned at once: Lambda's replies hold 6 MB.
 const MAX_LISTING_BYTES: usize = 5_000_000;
 
 /// A plain property as stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredProperty {
     /// Its name.
     pub name: Name,
@@ -27,10 +24,19 @@ pub struct StoredProperty {
     pub version: String,
 }
 
+/// What stands under a property's name: a plain value or a list, never both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// A plain value.
+    Value(StoredProperty),
+    /// A list.
+    List(ListRecord),
+}
+
 /// What must be true of a property for a write to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Nothing.
+    /// It is no list.
     Any,
     /// It does not exist.
     Absent,
@@ -44,7 +50,7 @@ pub enum WriteOutcome {
     /// Done; this is the version now.
     Written(String),
     /// The expectation does not hold; this is what is there (`None`: nothing).
-    Stale(Option<StoredProperty>),
+    Stale(Option<Stored>),
 }
 
 /// What an update decided.
@@ -58,14 +64,49 @@ pub enum Change {
     Keep,
 }
 
-impl StoredProperty {
+impl Stored {
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        match self {
+            Self::Value(property) => &property.name,
+            Self::List(list) => &list.name,
+        }
+    }
+
+    /// Its version: changes with every write, never returns.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        match self {
+            Self::Value(property) => &property.version,
+            Self::List(list) => &list.version,
+        }
+    }
+
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         let escaped = row.text("sk")?.strip_prefix(keys::PROPERTY).ok_or_else(|| row.corrupt("it is no property"))?;
-        Ok(Self {
-            name: Name::try_from(keys::unescape(escaped)).map_err(|error| row.corrupt(error.to_string()))?,
-            value: row.json("value")?,
-            version: row.text("version")?.to_owned(),
-        })
+        let name = Name::try_from(keys::unescape(escaped)).map_err(|error| row.corrupt(error.to_string()))?;
+        match row.text("kind")? {
+            keys::VALUE => Ok(Self::Value(StoredProperty {
+                name,
+                value: row.json("value")?,
+                version: row.text("version")?.to_owned(),
+            })),
+            keys::LIST => Ok(Self::List(ListRecord::from_row(row, name)?)),
+            other => Err(row.corrupt(format!("unknown kind `{other}`"))),
+        }
+    }
+}
+
+impl Expect {
+    /// The same as a condition of DynamoDB with its values.
+    pub(crate) fn condition(self) -> (&'static str, Option<Item>) {
+        let values = |name: &str, value: String| Some(Item::from([(name.to_owned(), text(value))]));
+        match self {
+            Self::Any => ("attribute_not_exists(pk) OR kind = :value", values(":value", keys::VALUE.to_owned())),
+            Self::Absent => ("attribute_not_exists(pk)", None),
+            Self::Version(seen) => ("version = :seen", values(":seen", seen)),
+        }
     }
 }
 
@@ -83,18 +124,16 @@ impl Store {
     ) -> Result<WriteOutcome, StoreError> {
         let version = self.nonce();
         let row = property_item(actor, name, value, &version);
-        let (condition, seen) = condition(expect);
-        let mut call = self
+        let (condition, values) = expect.condition();
+        let call = self
             .inner
             .client
             .put_item()
             .table_name(&self.inner.table)
             .set_item(Some(row))
-            .set_condition_expression(condition)
+            .condition_expression(condition)
+            .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if let Some(seen) = seen {
-            call = call.expression_attribute_values(":seen", seen);
-        }
         match self.attempt("PutItem", || call.clone().send()).await? {
             Attempt::Done(_) => Ok(WriteOutcome::Written(version)),
             Attempt::Refused(error) => match *error {
@@ -115,18 +154,16 @@ impl Store {
         name: &Name,
         expect: Expect,
     ) -> Result<WriteOutcome, StoreError> {
-        let (condition, seen) = condition(expect);
-        let mut call = self
+        let (condition, values) = expect.condition();
+        let call = self
             .inner
             .client
             .delete_item()
             .table_name(&self.inner.table)
             .set_key(Some(item::key(&keys::actor(actor), &keys::property(name))))
-            .set_condition_expression(condition)
+            .condition_expression(condition)
+            .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if let Some(seen) = seen {
-            call = call.expression_attribute_values(":seen", seen);
-        }
         match self.attempt("DeleteItem", || call.clone().send()).await? {
             Attempt::Done(_) => Ok(WriteOutcome::Written(String::new())),
             Attempt::Refused(error) => match *error {
@@ -140,8 +177,9 @@ impl Store {
         }
     }
 
-    /// Reads, decides and writes as one step: when another writer comes between, `decide` is asked again with what that
-    /// one wrote, so no update is lost. `current` is what the caller has read already. The inner error is `decide`'s.
+    /// Reads, decides and writes a plain property as one step: when another writer comes between, `decide` is asked
+    /// again with what is there now, so no update is lost. `current` is what the caller has read already. The inner error
+    /// is `decide`'s.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when other writers kept coming between until the deadline; other [`StoreError`]s.
@@ -149,21 +187,18 @@ impl Store {
         &self,
         actor: &ActorId,
         name: &Name,
-        current: Option<StoredProperty>,
+        current: Option<Stored>,
         mut decide: F,
     ) -> Result<Result<(), E>, StoreError>
     where
-        F: FnMut(Option<Value>) -> Fut,
+        F: FnMut(Option<Stored>) -> Fut,
         Fut: Future<Output = Result<Change, E>>,
     {
         let mut pause = self.pauses();
         let mut current = current;
         loop {
-            let (expect, value) = match current {
-                Some(stored) => (Expect::Version(stored.version), Some(stored.value)),
-                None => (Expect::Absent, None),
-            };
-            let outcome = match decide(value).await {
+            let expect = current.as_ref().map_or(Expect::Absent, |stored| Expect::Version(stored.version().to_owned()));
+            let outcome = match decide(current).await {
                 Ok(Change::Put(value)) => self.put_property(actor, name, &value, expect).await?,
                 Ok(Change::Delete) => self.delete_property(actor, name, expect).await?,
                 Ok(Change::Keep) => return Ok(Ok(())),
@@ -177,39 +212,19 @@ impl Store {
         }
     }
 
-    /// Writes several properties, all or none (at most [`MAX_TRANSACTION_PROPERTIES`], no name twice).
-    ///
-    /// # Errors
-    /// [`StoreError::TooLarge`] above 4 MB in all; other [`StoreError`]s.
-    pub async fn put_properties(&self, actor: &ActorId, values: &[(Name, Value)]) -> Result<(), StoreError> {
-        let version = self.nonce();
-        let writes = values.iter().map(|(name, value)| {
-            let put = Put::builder()
-                .table_name(&self.inner.table)
-                .set_item(Some(property_item(actor, name, value, &version)))
-                .build()
-                .map_err(|error| refused("TransactWriteItems", error))?;
-            Ok(TransactWriteItem::builder().put(put).build())
-        });
-        match self.transact(writes.collect::<Result<_, StoreError>>()?).await? {
-            Ok(()) => Ok(()),
-            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
-        }
-    }
-
-    /// All plain properties, strongly consistent, in the order of their names: one call per MB.
+    /// All properties, strongly consistent, in the order of their names: one call per MB.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] above 5 MB in all; other [`StoreError`]s.
-    pub async fn properties(&self, actor: &ActorId) -> Result<Vec<StoredProperty>, StoreError> {
+    pub async fn properties(&self, actor: &ActorId) -> Result<Vec<Stored>, StoreError> {
         let mut found = Vec::new();
         let mut bytes = 0;
-        let mut pages = self.pages(actor, keys::PROPERTY, None);
+        let mut pages = self.pages(&keys::actor(actor), keys::PROPERTY, None);
         while let Some(items) = pages.next().await? {
             for found_item in &items {
                 let row = Row::read(found_item)?;
-                bytes += row.text("value")?.len();
-                found.push(StoredProperty::from_row(&row)?);
+                bytes += row.optional_text("value")?.map_or(0, str::len);
+                found.push(Stored::from_row(&row)?);
             }
             if bytes > MAX_LISTING_BYTES {
                 let what = "the set of all properties".to_owned();
@@ -219,51 +234,89 @@ impl Store {
         Ok(found)
     }
 
-    /// Deletes every property.
+    /// Up to `limit` properties after a name, and whether there are more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn properties_page(
+        &self,
+        actor: &ActorId,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<(Vec<Stored>, bool), StoreError> {
+        let mut found = Vec::new();
+        let mut pages = self.pages(&keys::actor(actor), keys::PROPERTY, None);
+        pages.limit = i32::try_from(limit.saturating_add(1)).ok();
+        if let Some(name) = after {
+            pages.position = Position::After(item::key(&keys::actor(actor), &keys::property(name)));
+        }
+        while found.len() <= limit {
+            let Some(items) = pages.next().await? else { break };
+            for row in &items {
+                found.push(Stored::from_row(&Row::read(row)?)?);
+            }
+        }
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Ok((found, more))
+    }
+
+    /// Deletes every property, lists and their items too.
     ///
     /// # Errors
     /// [`StoreError`]; some properties may be gone by then.
     pub async fn delete_properties(&self, actor: &ActorId) -> Result<(), StoreError> {
-        let mut pages = self.pages(actor, keys::PROPERTY, Some("pk, sk"));
+        self.sweep(&keys::actor(actor), keys::PROPERTY).await
+    }
+
+    /// Deletes the items of a partition whose sort keys begin with `prefix` (any, when empty), but the actor itself. The
+    /// items of a list go before the row that leads to them, so that an attempt that dies can be resumed.
+    pub(crate) async fn sweep(&self, partition: &str, prefix: &str) -> Result<(), StoreError> {
+        let mut pages = self.pages(partition, prefix, Some("pk, sk, generation"));
         while let Some(items) = pages.next().await? {
-            self.batch_delete(items.iter().filter_map(key_of).collect()).await?;
+            for items_of_list in items.iter().filter_map(|found| list_partition(partition, found)) {
+                Box::pin(self.sweep(&items_of_list, "")).await?;
+            }
+            let is_actor = |key: &Item| key.get("sk").is_some_and(|sk| sk == &text(keys::ACTOR));
+            self.batch_delete(items.iter().filter_map(key_of).filter(|key| !is_actor(key)).collect()).await?;
         }
         Ok(())
     }
 
-    /// The items of an actor whose sort keys begin with `prefix` (any, when empty), a page at a time.
-    pub(crate) fn pages(&self, actor: &ActorId, prefix: &str, projection: Option<&str>) -> Pages<'_> {
+    /// The items of a partition whose sort keys begin with `prefix` (any, when empty), a page at a time.
+    pub(crate) fn pages(&self, partition: &str, prefix: &str, projection: Option<&str>) -> Pages<'_> {
         Pages {
             store: self,
-            pk: keys::actor(actor),
+            pk: partition.to_owned(),
             prefix: prefix.to_owned(),
             projection: projection.map(str::to_owned),
             position: Position::Start,
+            limit: None,
         }
     }
 }
 
-fn property_item(actor: &ActorId, name: &Name, value: &Value, version: &str) -> Item {
+/// The partition of a list's items, told from the keys of its row.
+fn list_partition(actor_partition: &str, row: &Item) -> Option<String> {
+    let escaped = row.get("sk")?.as_s().ok()?.strip_prefix(keys::PROPERTY)?;
+    let generation = row.get("generation")?.as_s().ok()?;
+    Some(format!("{actor_partition}#L#{escaped}#{generation}"))
+}
+
+pub(crate) fn property_item(actor: &ActorId, name: &Name, value: &Value, version: &str) -> Item {
     let mut row = item::new(&keys::actor(actor), &keys::property(name));
+    row.insert("kind".to_owned(), text(keys::VALUE));
     row.insert("value".to_owned(), text(value.to_string()));
     row.insert("version".to_owned(), text(version));
     row
 }
 
-fn condition(expect: Expect) -> (Option<String>, Option<AttributeValue>) {
-    match expect {
-        Expect::Any => (None, None),
-        Expect::Absent => (Some("attribute_not_exists(pk)".to_owned()), None),
-        Expect::Version(seen) => (Some("version = :seen".to_owned()), Some(text(seen))),
-    }
-}
-
 /// What a failed condition means. A version that we made ourselves is there because an earlier attempt was applied and
 /// its reply was lost.
 fn stale(current: Option<Item>, ours: &str) -> Result<WriteOutcome, StoreError> {
-    let current = current.as_ref().map(|found| StoredProperty::from_row(&Row::read(found)?)).transpose()?;
+    let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
     Ok(match current {
-        Some(current) if current.version == ours => WriteOutcome::Written(current.version),
+        Some(current) if current.version() == ours => WriteOutcome::Written(ours.to_owned()),
         current => WriteOutcome::Stale(current),
     })
 }
@@ -275,6 +328,7 @@ pub(crate) struct Pages<'a> {
     prefix: String,
     projection: Option<String>,
     position: Position,
+    limit: Option<i32>,
 }
 
 enum Position {
@@ -300,6 +354,7 @@ impl Pages<'_> {
             .consistent_read(true)
             .expression_attribute_values(":pk", text(&self.pk))
             .set_projection_expression(self.projection.clone())
+            .set_limit(self.limit)
             .set_exclusive_start_key(start);
         call = if self.prefix.is_empty() {
             call.key_condition_expression("pk = :pk")

@@ -11,11 +11,15 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem, WriteRequest};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
 use crate::error::{Fault, sort};
 use crate::item::Item;
 use crate::{StoreError, item};
+
+/// How many batches of deletions are under way at once.
+const CONCURRENT_BATCHES: usize = 8;
 
 /// What is kept free at the end of an invocation, to answer in.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -153,21 +157,24 @@ impl Store {
 
     /// Deletes items, 25 a call, until none is left unprocessed.
     pub(crate) async fn batch_delete(&self, keys: Vec<Item>) -> Result<(), StoreError> {
+        let chunks: Vec<Vec<Item>> = keys.chunks(25).map(<[Item]>::to_vec).collect();
+        let deletions = stream::iter(chunks).map(|chunk| self.delete_chunk(chunk));
+        deletions.buffer_unordered(CONCURRENT_BATCHES).try_collect().await
+    }
+
+    async fn delete_chunk(&self, keys: Vec<Item>) -> Result<(), StoreError> {
         let mut pause = self.pauses();
-        for chunk in keys.chunks(25) {
-            let mut writes = chunk.iter().map(delete_request).collect::<Result<Vec<_>, _>>()?;
-            loop {
-                let requests = HashMap::from([(self.inner.table.clone(), std::mem::take(&mut writes))]);
-                let call = self.inner.client.batch_write_item().set_request_items(Some(requests));
-                let output = self.call("BatchWriteItem", || call.clone().send()).await?;
-                writes = output.unprocessed_items.into_iter().flatten().flat_map(|(_, rest)| rest).collect();
-                if writes.is_empty() {
-                    break;
-                }
-                pause.wait("BatchWriteItem", "unprocessed items".to_owned()).await?;
+        let mut writes = keys.iter().map(delete_request).collect::<Result<Vec<_>, _>>()?;
+        loop {
+            let requests = HashMap::from([(self.inner.table.clone(), std::mem::take(&mut writes))]);
+            let call = self.inner.client.batch_write_item().set_request_items(Some(requests));
+            let output = self.call("BatchWriteItem", || call.clone().send()).await?;
+            writes = output.unprocessed_items.into_iter().flatten().flat_map(|(_, rest)| rest).collect();
+            if writes.is_empty() {
+                return Ok(());
             }
+            pause.wait("BatchWriteItem", "unprocessed items".to_owned()).await?;
         }
-        Ok(())
     }
 
     /// Writes all or nothing. The request token makes a repeated attempt whose reply was lost count once.

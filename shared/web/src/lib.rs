@@ -6,8 +6,10 @@
 
 mod authorization;
 pub mod calls;
+pub mod conditional;
 mod incoming;
 mod observe;
+pub mod paging;
 mod path;
 mod problem;
 mod reply;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actingweb_actor::ActorError;
+use actingweb_actor::{ActorError, ListError};
 use actingweb_hooks::HookFailure;
 use actingweb_protocol::NameError;
 use actingweb_protocol::json::JsonError;
@@ -141,10 +141,24 @@ impl From<ActorError> for Problem {
             ActorError::Busy { retry_after } => Self::unavailable("storage is busy: try again", retry_after),
             ActorError::TooLarge { .. } => Self::too_large(error.to_string()),
             ActorError::Invalid(reason) => Self::bad_request(reason),
+            ActorError::Conflict(reason) => Self::conflict(reason),
             ActorError::Internal(cause) => {
                 tracing::error!(error = %cause, "request failed");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Missing(_) | ListError::OutOfRange { .. } | ListError::NoSuchItem(_) => {
+                Self::not_found(error.to_string())
+            }
+            ListError::Changed(_) => Self::new(StatusCode::PRECONDITION_FAILED, error.to_string()),
+            ListError::Plain(_) => Self::conflict(error.to_string()),
+            ListError::Actor(error) => error.into(),
         }
     }
 }

@@ -1,0 +1,109 @@
+//! `/{actor}/properties/{name}[/{key}...]`: one plain property, or a part of it.
+
+use actingweb_actor::{Change, Stored, StoredProperty};
+use actingweb_hooks::{Invocation, Op};
+use actingweb_protocol::nested;
+use actingweb_web::conditional::{check_preconditions, is_conditional, tagged};
+use actingweb_web::{Problem, Reply, Verb, json, no_content, text};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::Request;
+use crate::hooks::Guard;
+
+pub(crate) async fn value(request: Request<'_>, stored: Option<Stored>) -> Reply {
+    let invocation = request.incoming.invocation(&request.visit);
+    match request.incoming.verb {
+        Verb::Get => request.get(&invocation, stored).await,
+        Verb::Put if request.incoming.payload.bytes.is_empty() => request.delete(&invocation, stored).await,
+        Verb::Put => request.put(&invocation, stored).await,
+        Verb::Delete => request.delete(&invocation, stored).await,
+        _ => Err(Problem::method_not_allowed("GET, PUT, DELETE")),
+    }
+}
+
+impl Request<'_> {
+    /// The value: a string as bare text unless the client asks for JSON, anything else as JSON.
+    async fn get(&self, invocation: &Invocation, stored: Option<Stored>) -> Reply {
+        let Some(Stored::Value(StoredProperty { name, value, version })) = stored else { return Err(self.missing()) };
+        let guard = Guard { state: self.state, incoming: self.incoming, invocation };
+        let value = guard.read(&name, &self.path.below, value).await?.ok_or_else(|| self.missing())?;
+        let response = match nested::get(&value, &self.path.below).ok_or_else(|| self.missing())? {
+            Value::String(bare) if !self.incoming.accepts_json() => text(bare),
+            value => json(StatusCode::OK, value),
+        };
+        Ok(tagged(self.incoming, &version, response))
+    }
+
+    /// Sets the value, or merges a value into what is there at a path below the property.
+    async fn put(&self, invocation: &Invocation, stored: Option<Stored>) -> Reply {
+        let (name, below) = (&self.path.name, self.path.below.as_slice());
+        let new = self.incoming.payload.json_or_text()?;
+        if new.is_null() {
+            return Err(Problem::bad_request(format!("property `{}` cannot be null: delete it instead", self.path)));
+        }
+        let guard = Guard { state: self.state, incoming: self.incoming, invocation };
+        let conditional = is_conditional(self.incoming);
+        check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
+        if below.is_empty() && !conditional {
+            let value = guard.write(Op::Put, name, below, new).await?;
+            self.visit.actor.write_property(name, &value).await?;
+            return Ok(no_content());
+        }
+        let mut attempt = 0;
+        let merge = |current: Option<Value>| {
+            attempt += 1;
+            let lost = conditional && attempt > 1;
+            let merged = if below.is_empty() { Ok(new.clone()) } else { nested::put(current, below, new.clone()) };
+            async move {
+                if lost {
+                    return Err(changed_meanwhile());
+                }
+                let merged = merged.map_err(|error| Problem::conflict(format!("property `{}`: {error}", self.path)))?;
+                Ok(Change::Put(guard.write(Op::Put, name, below, merged).await?))
+            }
+        };
+        self.visit.actor.decide_property(name, stored, merge).await??;
+        Ok(no_content())
+    }
+
+    /// Deletes the property, which need not exist; below a property there must be something to delete.
+    async fn delete(&self, invocation: &Invocation, stored: Option<Stored>) -> Reply {
+        let (name, below) = (&self.path.name, self.path.below.as_slice());
+        check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
+        if stored.is_none() {
+            return if below.is_empty() { Ok(no_content()) } else { Err(self.missing()) };
+        }
+        let guard = Guard { state: self.state, incoming: self.incoming, invocation };
+        let conditional = is_conditional(self.incoming);
+        let mut attempt = 0;
+        let remove = |current: Option<Value>| {
+            attempt += 1;
+            let lost = conditional && attempt > 1;
+            async move {
+                if lost {
+                    return Err(changed_meanwhile());
+                }
+                let Some(before) = current else {
+                    return if below.is_empty() { Ok(Change::Keep) } else { Err(self.missing()) };
+                };
+                let mut rest = before.clone();
+                if !below.is_empty() && !nested::remove(&mut rest, below) {
+                    return Err(self.missing());
+                }
+                guard.write(Op::Delete, name, below, before).await?;
+                Ok(if below.is_empty() { Change::Delete } else { Change::Put(rest) })
+            }
+        };
+        self.visit.actor.decide_property(name, stored, remove).await??;
+        Ok(no_content())
+    }
+
+    fn missing(&self) -> Problem {
+        Problem::not_found(format!("there is no property `{}`", self.path))
+    }
+}
+
+pub(crate) fn changed_meanwhile() -> Problem {
+    Problem::new(StatusCode::PRECONDITION_FAILED, "it was changed while this request was under way: read it again")
+}

@@ -1,0 +1,114 @@
+//! Several properties written at once: plain values, new lists, and items of lists. All of it happens, or none.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use actingweb_protocol::Name;
+use actingweb_store::{ListChange, ListItem, ListRecord, MAX_TRANSACTION_ITEMS, Stored, Write};
+use serde_json::Value;
+
+use crate::lists::{create, list_of};
+use crate::{Actor, ActorError, ListError, limits};
+
+/// One property of a bulk write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BulkWrite {
+    /// Set a plain value.
+    Value(Value),
+    /// Create a list, or change the texts of one that exists.
+    List {
+        /// What it holds.
+        description: Option<String>,
+        /// How it is used.
+        explanation: Option<String>,
+    },
+    /// Change items of a list that exists.
+    Items(BulkItems),
+}
+
+/// Items changed at once. All positions refer to the list as it was before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BulkItems {
+    /// Values by position; one past the end appends, and so on.
+    pub sets: BTreeMap<u64, Value>,
+    /// Positions deleted; those beyond the end count for nothing, and a position that is also set stays.
+    pub deletes: BTreeSet<u64>,
+}
+
+impl Actor {
+    /// Writes several properties, all or none. `seen` is what was read under their names. Gives the number of items
+    /// deleted, by list.
+    ///
+    /// # Errors
+    /// [`ListError`] for lists, [`ActorError::Conflict`] for a plain value where a list is, limits; storage errors.
+    pub async fn write_all(
+        &self,
+        writes: &[(Name, BulkWrite)],
+        seen: HashMap<Name, Stored>,
+    ) -> Result<HashMap<Name, usize>, ListError> {
+        let values = writes.iter().flat_map(|(name, write)| match write {
+            BulkWrite::Value(value) => vec![(name, value)],
+            BulkWrite::Items(items) => items.sets.values().map(|value| (name, value)).collect(),
+            BulkWrite::List { .. } => Vec::new(),
+        });
+        limits::check_values(values)?;
+        if writes.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let decide = |mut seen: HashMap<Name, Stored>| async move {
+            let mut decided = Vec::with_capacity(writes.len());
+            let mut deleted = HashMap::new();
+            for (name, write) in writes {
+                let stored = seen.remove(name);
+                decided.push(match write {
+                    BulkWrite::Value(_) if matches!(stored, Some(Stored::List(_))) => {
+                        return Err(ActorError::is_list(name).into());
+                    }
+                    BulkWrite::Value(value) => Write::PutValue(name.clone(), value.clone()),
+                    BulkWrite::List { description, explanation } => {
+                        create(name, stored, description.clone(), explanation.clone())?
+                    }
+                    BulkWrite::Items(items) => {
+                        let change = self.change_items(list_of(name, stored)?, items).await?;
+                        deleted.insert(name.clone(), change.deletes.len());
+                        Write::ChangeList(change)
+                    }
+                });
+            }
+            let size: usize = decided.iter().map(Write::size).sum();
+            if size > MAX_TRANSACTION_ITEMS {
+                let most = MAX_TRANSACTION_ITEMS;
+                let reason = format!("this would write {size} items at once; at most {most} are: send it in parts");
+                return Err(ActorError::Invalid(reason).into());
+            }
+            Ok((decided, deleted))
+        };
+        self.store().change_properties(self.id(), seen, decide).await.map_err(ActorError::from)?
+    }
+
+    async fn change_items(&self, mut list: ListRecord, items: &BulkItems) -> Result<ListChange, ListError> {
+        let known = self.items_of(&list).await?;
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let place = |index: &u64| usize::try_from(*index).ok().and_then(|index| known.get(index));
+        let mut puts = Vec::new();
+        let mut end = count(known.len());
+        for (index, value) in &items.sets {
+            let rank = match place(index) {
+                Some(item) => item.rank.clone(),
+                None if *index > end => {
+                    return Err(ListError::OutOfRange { name: list.name, index: *index, length: end });
+                }
+                None => {
+                    end += 1;
+                    let rank = self.store().rank_between(list.last.as_ref(), None).map_err(ActorError::from)?;
+                    list.last = Some(rank.clone());
+                    rank
+                }
+            };
+            puts.push(ListItem { rank, value: value.clone() });
+        }
+        let gone = items.deletes.iter().filter(|index| !items.sets.contains_key(index)).filter_map(place);
+        let deletes: Vec<_> = gone.map(|item| item.rank.clone()).collect();
+        list.length = end.saturating_sub(count(deletes.len()));
+        Ok(ListChange { list, puts, deletes })
+    }
+}

@@ -1,0 +1,355 @@
+//! Lists of an actor: one kind of edit at a time, each all or nothing.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actingweb_protocol::{Name, Rank};
+use actingweb_store::{ListChange, ListItem, ListRecord, Stored, Write};
+use serde_json::Value;
+
+use crate::actor::parse;
+use crate::{Actor, ActorError, limits};
+
+/// How often an edit starts again when the list changed while its position was looked up.
+const LOOKUPS: usize = 20;
+
+/// A change of a list. Positions count from 0.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ListEdit {
+    /// Adds an item at the end.
+    Append(Value),
+    /// Adds an item before the one at a position, which may be the end.
+    Insert(u64, Value),
+    /// Replaces the item at a position; one past the end appends.
+    Set(u64, Value),
+    /// Replaces an item, wherever it stands.
+    SetItem(Rank, Value),
+    /// Replaces the first item of a value.
+    SetValue(Value, Value),
+    /// Deletes the item at a position.
+    Remove(u64),
+    /// Deletes an item, wherever it stands.
+    RemoveItem(Rank),
+    /// Deletes the first item of a value.
+    RemoveValue(Value),
+    /// Moves an item from one position to another, which it has afterwards.
+    Move(u64, u64),
+    /// Deletes all items.
+    Clear,
+    /// Changes what is said of the list; `None` leaves a text as it is.
+    Describe {
+        /// What it holds.
+        description: Option<String>,
+        /// How it is used.
+        explanation: Option<String>,
+    },
+}
+
+/// Why a list was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// There is no list of that name.
+    #[error("there is no list `{0}`")]
+    Missing(Name),
+    /// The name is a plain property's.
+    #[error("property `{0}` is no list")]
+    Plain(Name),
+    /// The position lies beyond the list.
+    #[error("list `{name}` has {length} items, so there is none at {index}")]
+    OutOfRange {
+        /// The list.
+        name: Name,
+        /// The position.
+        index: u64,
+        /// How many items it has.
+        length: u64,
+    },
+    /// It is no longer the version that was seen.
+    #[error("list `{0}` was changed meanwhile: read it again")]
+    Changed(Name),
+    /// No item has this handle or value.
+    #[error("list `{0}` has no such item")]
+    NoSuchItem(Name),
+    /// Everything that has nothing to do with lists.
+    #[error(transparent)]
+    Actor(#[from] ActorError),
+}
+
+/// What a decision on a list is: a change, or that positions moved while they were looked up.
+enum Plan {
+    Change(Box<ListChange>, u64),
+    Moved,
+}
+
+impl Actor {
+    /// A list's row: its length, description and version. `None` when there is no such list.
+    ///
+    /// # Errors
+    /// [`ActorError::Invalid`] for what is no name; storage errors.
+    pub async fn list(&self, name: &str) -> Result<Option<ListRecord>, ActorError> {
+        Ok(match self.stored(&parse(name)?).await? {
+            Some(Stored::List(list)) => Some(list),
+            _ => None,
+        })
+    }
+
+    /// All items of a list, in order: one call per MB. `None` when there is no such list.
+    ///
+    /// # Errors
+    /// [`ActorError::TooLarge`] above 5 MB in all; storage errors.
+    pub async fn list_items(&self, name: &str) -> Result<Option<Vec<Value>>, ActorError> {
+        match self.list(name).await? {
+            Some(list) => Ok(Some(self.items_of(&list).await?.into_iter().map(|item| item.value).collect())),
+            None => Ok(None),
+        }
+    }
+
+    /// The items of a list with their handles.
+    ///
+    /// # Errors
+    /// As [`Actor::list_items`].
+    pub async fn items_of(&self, list: &ListRecord) -> Result<Vec<ListItem>, ActorError> {
+        Ok(self.store().list(self.id(), list).await?)
+    }
+
+    /// Up to `limit` items after a handle, and whether there are more.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn page_of(
+        &self,
+        list: &ListRecord,
+        after: Option<&Rank>,
+        limit: usize,
+    ) -> Result<(Vec<ListItem>, bool), ActorError> {
+        Ok(self.store().list_page(self.id(), list, after, limit).await?)
+    }
+
+    /// The item at a position.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn item_of(&self, list: &ListRecord, index: u64) -> Result<Option<ListItem>, ActorError> {
+        Ok(self.store().list_around(self.id(), list, index).await?.1)
+    }
+
+    /// Adds an item at the end of a list and gives its position; costs the same however long the list is.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub async fn append(&self, name: &str, value: impl Into<Value>) -> Result<u64, ListError> {
+        let name = parse(name)?;
+        self.edit_list(&name, self.stored(&name).await?, ListEdit::Append(value.into()), false).await
+    }
+
+    /// Changes a list as one step, whatever others do at the same time; with `only_seen`, only if nobody did anything.
+    /// `seen` is what was read under that name. Gives the position of the item concerned.
+    ///
+    /// # Errors
+    /// [`ListError`]; nothing has changed then.
+    pub async fn edit_list(
+        &self,
+        name: &Name,
+        seen: Option<Stored>,
+        edit: ListEdit,
+        only_seen: bool,
+    ) -> Result<u64, ListError> {
+        if let ListEdit::Append(value)
+        | ListEdit::Insert(_, value)
+        | ListEdit::Set(_, value)
+        | ListEdit::SetItem(_, value)
+        | ListEdit::SetValue(_, value) = &edit
+        {
+            limits::check_value(name.as_str(), value)?;
+        }
+        let version = seen.as_ref().map(|stored| stored.version().to_owned()).filter(|_| only_seen);
+        let mut seen = seen;
+        for _ in 0..LOOKUPS {
+            let known: HashMap<Name, Stored> = seen.into_iter().map(|stored| (name.clone(), stored)).collect();
+            let decide = |mut known: HashMap<Name, Stored>| {
+                let (current, edit, version) = (known.remove(name), edit.clone(), version.as_ref());
+                async move {
+                    let list = list_of(name, current)?;
+                    if version.is_some_and(|version| *version != list.version) {
+                        return Err(ListError::Changed(name.clone()));
+                    }
+                    match self.plan(list, edit).await? {
+                        Plan::Change(change, index) => Ok((vec![Write::ChangeList(*change)], Some(index))),
+                        Plan::Moved => Ok::<_, ListError>((Vec::new(), None)),
+                    }
+                }
+            };
+            let done = self.store().change_properties(self.id(), known, decide).await.map_err(ActorError::from)??;
+            if let Some(index) = done {
+                return Ok(index);
+            }
+            seen = self.stored(name).await?;
+        }
+        Err(ActorError::Busy { retry_after: Duration::from_secs(1) }.into())
+    }
+
+    /// Creates a list. One that exists keeps its items; only the texts that are given change.
+    ///
+    /// # Errors
+    /// [`ListError::Plain`] when the name is a plain property's; storage errors.
+    pub async fn create_list(
+        &self,
+        name: &Name,
+        seen: Option<Stored>,
+        description: Option<String>,
+        explanation: Option<String>,
+    ) -> Result<(), ListError> {
+        if seen.is_some() {
+            self.edit_list(name, seen, ListEdit::Describe { description, explanation }, false).await?;
+            return Ok(());
+        }
+        let decide = |mut known: HashMap<Name, Stored>| {
+            let write = create(name, known.remove(name), description.clone(), explanation.clone());
+            std::future::ready(write.map(|write| (vec![write], ())))
+        };
+        self.store().change_properties(self.id(), HashMap::new(), decide).await.map_err(ActorError::from)?
+    }
+
+    /// Deletes a list; its items are removed by the worker.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub async fn delete_list(&self, name: &Name, seen: Option<Stored>) -> Result<(), ListError> {
+        let known: HashMap<Name, Stored> = seen.into_iter().map(|stored| (name.clone(), stored)).collect();
+        let decide = |mut known: HashMap<Name, Stored>| {
+            let list = list_of(name, known.remove(name));
+            std::future::ready(list.map(|list| (vec![Write::DeleteList(list)], ())))
+        };
+        self.store().change_properties(self.id(), known, decide).await.map_err(ActorError::from)?
+    }
+
+    async fn plan(&self, list: ListRecord, edit: ListEdit) -> Result<Plan, ListError> {
+        let length = list.length;
+        let edit = match edit {
+            ListEdit::Insert(index, value) | ListEdit::Set(index, value) if index == length => ListEdit::Append(value),
+            edit => edit,
+        };
+        match edit {
+            ListEdit::Append(value) => {
+                let rank = self.store().rank_between(list.last.as_ref(), None).map_err(ActorError::from)?;
+                Ok(Plan::of(list, vec![ListItem { rank, value }], Vec::new(), length))
+            }
+            ListEdit::Insert(index, value) => {
+                let (before, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
+                let low = before.as_ref().map(|item| &item.rank);
+                let rank = self.store().rank_between(low, Some(&at.rank)).map_err(ActorError::from)?;
+                Ok(Plan::of(list, vec![ListItem { rank, value }], Vec::new(), index))
+            }
+            ListEdit::Set(index, value) => {
+                let (_, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
+                Ok(Plan::replacing(list, at.rank, value, index))
+            }
+            ListEdit::Remove(index) => {
+                let (_, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
+                Ok(Plan::of(list, Vec::new(), vec![at.rank], index))
+            }
+            ListEdit::SetItem(rank, value) => {
+                let index = self.find(&list, |item| item.rank == rank).await?.0;
+                Ok(Plan::replacing(list, rank, value, index))
+            }
+            ListEdit::RemoveItem(rank) => {
+                let index = self.find(&list, |item| item.rank == rank).await?.0;
+                Ok(Plan::of(list, Vec::new(), vec![rank], index))
+            }
+            ListEdit::SetValue(old, value) => {
+                let (index, found) = self.find(&list, |item| item.value == old).await?;
+                Ok(Plan::replacing(list, found.rank, value, index))
+            }
+            ListEdit::RemoveValue(old) => {
+                let (index, found) = self.find(&list, |item| item.value == old).await?;
+                Ok(Plan::of(list, Vec::new(), vec![found.rank], index))
+            }
+            ListEdit::Move(from, to) => self.plan_move(list, from, to).await,
+            ListEdit::Clear => {
+                let list = self.store().emptied(self.id(), &list);
+                Ok(Plan::Change(Box::new(ListChange { list, puts: Vec::new(), deletes: Vec::new() }), 0))
+            }
+            ListEdit::Describe { description, explanation } => {
+                Ok(Plan::Change(Box::new(described(list, description, explanation)), 0))
+            }
+        }
+    }
+
+    async fn plan_move(&self, list: ListRecord, from: u64, to: u64) -> Result<Plan, ListError> {
+        let (_, Some(moved)) = self.around(&list, from).await? else { return Ok(Plan::Moved) };
+        if from == to {
+            return Ok(Plan::replacing(list, moved.rank, moved.value, to));
+        }
+        let (before, Some(at)) = self.around(&list, to).await? else { return Ok(Plan::Moved) };
+        // Moving towards the end, the item takes the place after the one that stands there now.
+        let rank = if from < to {
+            let after = if to + 1 < list.length { self.around(&list, to + 1).await?.1 } else { None };
+            self.store().rank_between(Some(&at.rank), after.as_ref().map(|item| &item.rank))
+        } else {
+            self.store().rank_between(before.as_ref().map(|item| &item.rank), Some(&at.rank))
+        };
+        let rank = rank.map_err(ActorError::from)?;
+        Ok(Plan::of(list, vec![ListItem { rank, value: moved.value }], vec![moved.rank], to))
+    }
+
+    /// The items before and at a position that the list's row says exists.
+    async fn around(&self, list: &ListRecord, index: u64) -> Result<(Option<ListItem>, Option<ListItem>), ListError> {
+        if index >= list.length {
+            return Err(ListError::OutOfRange { name: list.name.clone(), index, length: list.length });
+        }
+        Ok(self.store().list_around(self.id(), list, index).await.map_err(ActorError::from)?)
+    }
+
+    async fn find(&self, list: &ListRecord, is_it: impl Fn(&ListItem) -> bool) -> Result<(u64, ListItem), ListError> {
+        let items = self.items_of(list).await?;
+        let found = (0..).zip(items).find(|(_, item)| is_it(item));
+        found.ok_or_else(|| ListError::NoSuchItem(list.name.clone()))
+    }
+}
+
+impl Plan {
+    /// A change that writes and deletes these items, with the length and the last rank that follow.
+    fn of(mut list: ListRecord, puts: Vec<ListItem>, deletes: Vec<Rank>, index: u64) -> Self {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        list.length = (list.length + count(puts.len())).saturating_sub(count(deletes.len()));
+        list.last = puts.iter().map(|item| &item.rank).chain(&list.last).max().cloned();
+        Self::Change(Box::new(ListChange { list, puts, deletes }), index)
+    }
+
+    fn replacing(list: ListRecord, rank: Rank, value: Value, index: u64) -> Self {
+        Self::Change(Box::new(ListChange { list, puts: vec![ListItem { rank, value }], deletes: Vec::new() }), index)
+    }
+}
+
+pub(crate) fn list_of(name: &Name, stored: Option<Stored>) -> Result<ListRecord, ListError> {
+    match stored {
+        Some(Stored::List(list)) => Ok(list),
+        Some(Stored::Value(_)) => Err(ListError::Plain(name.clone())),
+        None => Err(ListError::Missing(name.clone())),
+    }
+}
+
+/// The list with other texts, where they are given.
+pub(crate) fn described(mut list: ListRecord, description: Option<String>, explanation: Option<String>) -> ListChange {
+    list.description = description.unwrap_or(list.description);
+    list.explanation = explanation.unwrap_or(list.explanation);
+    ListChange { list, puts: Vec::new(), deletes: Vec::new() }
+}
+
+/// The write that creates a list, or changes the texts of one that was created meanwhile.
+pub(crate) fn create(
+    name: &Name,
+    stored: Option<Stored>,
+    description: Option<String>,
+    explanation: Option<String>,
+) -> Result<Write, ListError> {
+    match stored {
+        None => Ok(Write::CreateList {
+            name: name.clone(),
+            description: description.unwrap_or_default(),
+            explanation: explanation.unwrap_or_default(),
+        }),
+        Some(Stored::Value(_)) => Err(ListError::Plain(name.clone())),
+        Some(Stored::List(list)) => Ok(Write::ChangeList(described(list, description, explanation))),
+    }
+}

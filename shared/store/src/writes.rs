@@ -1,0 +1,204 @@
+//! Several changes of properties and lists as one: all or none.
+
+use std::collections::HashMap;
+
+use actingweb_protocol::{ActorId, Name};
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use serde_json::Value;
+
+use crate::due::{DueJob, DueWork};
+use crate::item::{Item, Row, text};
+use crate::lists::ListRecord;
+use crate::properties::{Expect, Stored, property_item};
+use crate::store::{Cancelled, refused};
+use crate::{ListChange, Store, StoreError, item, keys};
+
+/// The most items one transaction writes: DynamoDB's limit.
+pub const MAX_TRANSACTION_ITEMS: usize = 100;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Write a plain value where no list is.
+    PutValue(Name, Value),
+    /// Make a list where nothing is.
+    CreateList {
+        /// Its name.
+        name: Name,
+        /// What it holds.
+        description: String,
+        /// How it is used.
+        explanation: String,
+    },
+    /// Change a list that is still as it was seen.
+    ChangeList(ListChange),
+    /// Delete a list that is still as it was seen. Its items go to the worker.
+    DeleteList(ListRecord),
+}
+
+impl Write {
+    fn name(&self) -> &Name {
+        match self {
+            Self::PutValue(name, _) | Self::CreateList { name, .. } => name,
+            Self::ChangeList(change) => &change.list.name,
+            Self::DeleteList(list) => &list.name,
+        }
+    }
+
+    /// How many items of a transaction it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::PutValue(..) | Self::CreateList { .. } => 1,
+            // The row, and a job when the items are left to the worker.
+            Self::ChangeList(change) => 2 + change.puts.len() + change.deletes.len(),
+            Self::DeleteList(_) => 2,
+        }
+    }
+}
+
+/// How a commit ended.
+enum Commit {
+    Done,
+    /// This property is not as it was seen; this is what is there.
+    Stale(Name, Option<Stored>),
+}
+
+impl Store {
+    /// Decides and writes as one step: when another writer came between, `decide` is asked again with what is there
+    /// now, so no change is lost and all of them happen, or none. `seen` is what was read of the properties concerned.
+    /// The inner error is `decide`'s.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when other writers kept coming between until the deadline, [`StoreError::TooLarge`] for more
+    /// than [`MAX_TRANSACTION_ITEMS`] items or 4 MB; other [`StoreError`]s.
+    pub async fn change_properties<T, E, F, Fut>(
+        &self,
+        actor: &ActorId,
+        mut seen: HashMap<Name, Stored>,
+        mut decide: F,
+    ) -> Result<Result<T, E>, StoreError>
+    where
+        F: FnMut(HashMap<Name, Stored>) -> Fut,
+        Fut: Future<Output = Result<(Vec<Write>, T), E>>,
+    {
+        let mut pause = self.pauses();
+        loop {
+            let (writes, output) = match decide(seen.clone()).await {
+                Ok(decision) => decision,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            match self.commit(actor, writes).await? {
+                Commit::Done => return Ok(Ok(output)),
+                Commit::Stale(name, Some(current)) => seen.insert(name, current),
+                Commit::Stale(name, None) => seen.remove(&name),
+            };
+            pause.wait("TransactWriteItems", "others are writing the same properties".to_owned()).await?;
+        }
+    }
+
+    async fn commit(&self, actor: &ActorId, writes: Vec<Write>) -> Result<Commit, StoreError> {
+        if writes.is_empty() {
+            return Ok(Commit::Done);
+        }
+        let version = self.nonce();
+        let mut items = Vec::new();
+        let mut names = Vec::new();
+        for write in writes {
+            let name = write.name().clone();
+            self.push(actor, write, &version, &mut items)?;
+            names.resize(items.len(), name);
+        }
+        if items.len() > MAX_TRANSACTION_ITEMS {
+            let what = format!("a change of {} items at once", items.len());
+            return Err(StoreError::TooLarge { what, limit: MAX_TRANSACTION_ITEMS });
+        }
+        let Err(Cancelled(reasons)) = self.transact(items).await? else { return Ok(Commit::Done) };
+        let met = reasons.into_iter().zip(names).find(|((code, _), _)| code == "ConditionalCheckFailed");
+        let Some(((_, current), name)) = met else {
+            return Err(refused("TransactWriteItems", "cancelled without a condition that failed"));
+        };
+        let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
+        Ok(Commit::Stale(name, current))
+    }
+
+    fn push(
+        &self,
+        actor: &ActorId,
+        write: Write,
+        version: &str,
+        items: &mut Vec<TransactWriteItem>,
+    ) -> Result<(), StoreError> {
+        match write {
+            Write::PutValue(name, value) => {
+                items.push(self.put_if(property_item(actor, &name, &value, version), Expect::Any)?);
+            }
+            Write::CreateList { name, description, explanation } => {
+                let list = ListRecord::new(name, description, explanation, version.to_owned());
+                items.push(self.put_if(list.item(actor), Expect::Absent)?);
+            }
+            Write::ChangeList(ListChange { mut list, puts, deletes }) => {
+                let seen = std::mem::replace(&mut list.version, version.to_owned());
+                items.push(self.put_if(list.item(actor), Expect::Version(seen))?);
+                let partition = list.partition(actor);
+                for put in puts {
+                    items.push(self.put_always(put.item(&partition))?);
+                }
+                for rank in deletes {
+                    items.push(self.delete_always(item::key(&partition, &keys::list_item(&rank)))?);
+                }
+                if let Some(old) = list.left_behind {
+                    items.push(self.put_always(self.removal_of(actor, old).item())?);
+                }
+            }
+            Write::DeleteList(list) => {
+                let delete = Delete::builder()
+                    .table_name(&self.inner.table)
+                    .set_key(Some(item::key(&keys::actor(actor), &keys::property(&list.name))))
+                    .condition_expression("version = :seen")
+                    .expression_attribute_values(":seen", text(&list.version))
+                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                    .build()
+                    .map_err(|error| refused("TransactWriteItems", error))?;
+                items.push(TransactWriteItem::builder().delete(delete).build());
+                items.push(self.put_always(self.removal_of(actor, list.partition(actor)).item())?);
+            }
+        }
+        Ok(())
+    }
+
+    fn removal_of(&self, actor: &ActorId, partition: String) -> DueJob {
+        DueJob::new(actor, self.now(), &self.nonce(), DueWork::RemoveItems { partition })
+    }
+
+    fn put_if(&self, row: Item, expect: Expect) -> Result<TransactWriteItem, StoreError> {
+        let (condition, values) = expect.condition();
+        let put = Put::builder()
+            .table_name(&self.inner.table)
+            .set_item(Some(row))
+            .condition_expression(condition)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| refused("TransactWriteItems", error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn put_always(&self, row: Item) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.inner.table)
+            .set_item(Some(row))
+            .build()
+            .map_err(|error| refused("TransactWriteItems", error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn delete_always(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.inner.table)
+            .set_key(Some(key))
+            .build()
+            .map_err(|error| refused("TransactWriteItems", error))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+}

@@ -70,7 +70,7 @@ impl Site {
     }
 
     async fn build(app: App, clock: Arc<dyn Clock>, time_limit: Option<Duration>) -> Self {
-        let external = variable("ACTINGWEB_TEST_DYNAMODB");
+        let external = external_dynamodb();
         let engine = external.is_none().then(|| Engine::memory().expect("an engine"));
         let engine_url = external.as_deref().or(engine.as_ref().map(Engine::url)).expect("an engine's URL");
         let meter = Meter::start(engine_url).expect("a meter");
@@ -86,6 +86,7 @@ impl Site {
         state.time_limit = time_limit.unwrap_or(state.time_limit);
         actingweb_runtime::create_table(&state).await.expect("a table");
         let router = actingweb_local::router(state.clone());
+        #[expect(clippy::disallowed_methods, reason = "a server outlives the call that starts it; dropping ends it")]
         let server = tokio::task::spawn(async move {
             axum::serve(listener, router).await.expect("a server");
         });
@@ -161,9 +162,19 @@ impl Site {
         Owner::create(self, creator).await
     }
 
+    /// A request that nobody signed, to be filled and sent with [`Answer::of`].
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
     /// A request that nobody signed.
     pub async fn send(&self, method: Method, path: &str) -> Answer {
-        Answer::of(self.http.request(method, self.url(path))).await
+        Answer::of(self.request(method, path)).await
+    }
+
+    /// The host and port, as in a `Host` header.
+    pub fn host(&self) -> &str {
+        self.base_url.split_once("://").map_or("", |(_, host)| host)
     }
 }
 
@@ -178,6 +189,11 @@ fn plain(item: &Value) -> Value {
     let attributes = item.as_object().expect("an item");
     let value = |typed: &Value| typed.as_object().and_then(|typed| typed.values().next()).cloned().unwrap_or_default();
     attributes.iter().map(|(name, typed)| (name.clone(), value(typed))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// The engine the tests are told to use instead of the embedded one.
+pub fn external_dynamodb() -> Option<String> {
+    variable("ACTINGWEB_TEST_DYNAMODB")
 }
 
 fn config(base_url: &str, dynamodb: &str, services: &Services, table: &str) -> Config {

@@ -1,4 +1,11 @@
 //! The system from within: applications of the tests' own, counted and faulty storage, a clock that is advanced.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 mod budgets;
 mod concurrency;
@@ -6,4 +13,6 @@ mod deletion;
 mod fairness;
 mod faults;
 mod isolation;
+mod list_model;
+mod lists;
 mod races;

@@ -1,5 +1,11 @@
 //! The local stack as its users run it: the real program, its flags, its signals, its files.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails, panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails, panics"
+)]
 
 mod crashes;
 mod engine_only;

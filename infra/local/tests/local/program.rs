@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// How long anything here may take before a test gives up on it.
@@ -49,7 +49,7 @@ pub(crate) struct Program {
     pub(crate) dynamodb: String,
     folder: PathBuf,
     child: Child,
-    output: JoinHandle<String>,
+    output: JoinSet<String>,
 }
 
 /// How the program ended.
@@ -83,17 +83,19 @@ impl Program {
         let welcome = timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("{flags:?} is not ready"));
         let mut stderr = child.stderr.take().unwrap();
         // Both pipes are read to the end: a full one would stop the program.
-        let output = tokio::task::spawn(async move {
+        let mut output = JoinSet::new();
+        output.spawn(async move {
             let log = async { while let Ok(Some(_)) = lines.next_line().await {} };
             let mut said = String::new();
             let (_, ()) = tokio::join!(stderr.read_to_string(&mut said), log);
             said
         });
-        let mut urls = welcome.split([' ', '\n', '(', ')', ';']).filter(|word| word.starts_with("http://"));
-        let (first, second) = (urls.next().unwrap().to_owned(), urls.next().unwrap().to_owned());
+        let url_in = |text: &str| {
+            text.split([' ', '\n', '(', ')', ';', ',']).find(|word| word.starts_with("http://")).map(str::to_owned)
+        };
+        let dynamodb = url_in(welcome.split_once("state:").unwrap().1).unwrap();
         // With --engine-only the engine comes first.
-        let engine_first = welcome.starts_with("The engine");
-        let (url, dynamodb) = if engine_first { (second, first) } else { (first, second) };
+        let url = url_in(&welcome.replace(&dynamodb, "")).unwrap();
         Self { welcome, url, dynamodb, folder: folder.to_owned(), child, output }
     }
 
@@ -113,7 +115,7 @@ impl Program {
 
     async fn end(mut self) -> Ended {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("an end in time").unwrap();
-        Ended { status, stderr: self.output.await.unwrap() }
+        Ended { status, stderr: self.output.join_next().await.unwrap().unwrap() }
     }
 
     /// Runs commands in a shell in the program's folder, and gives what they print.

@@ -19,8 +19,8 @@ const PATHS: [(&str, &str); 16] = [
     ("/meta/actingweb/version", "GET"),
     ("/properties", "GET, POST, DELETE"),
     ("/properties/", "GET, POST, DELETE"),
-    ("/properties/x", "GET, PUT, DELETE"),
-    ("/properties/x/y/z", "GET, PUT, DELETE"),
+    ("/properties/x", "GET, PUT, POST, DELETE"),
+    ("/properties/x/y/z", "GET, PUT, POST, DELETE"),
     ("/methods", "GET, POST"),
     ("/methods/echo", "GET, PUT, POST, DELETE"),
     ("/actions", "GET"),
@@ -57,6 +57,18 @@ async fn a_verb_that_a_path_does_not_have_is_405() {
         let answer = site.send(method, "/").await.problem(405);
         assert_eq!(answer.header("allow"), "GET, POST");
     }
+}
+
+#[tokio::test]
+async fn only_a_list_takes_a_post() {
+    let site = Site::start().await;
+    let owner = site.actor("ann@example.org").await;
+    owner.put("/properties/x", &json!({ "y": 1 })).await.expect(204);
+    for path in ["/properties/x", "/properties/x/y", "/properties/none"] {
+        let answer = owner.post(path, &json!({ "z": 2 })).await.problem(405);
+        assert_eq!(answer.header("allow"), "GET, PUT, DELETE", "{path}");
+    }
+    assert_eq!(owner.get("/properties/x").await.expect(200).json(), json!({ "y": 1 }));
 }
 
 #[tokio::test]

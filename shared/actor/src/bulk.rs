@@ -99,7 +99,8 @@ impl Actor {
                 }
                 None => {
                     end += 1;
-                    let rank = self.store().rank_between(list.last.as_ref(), None).map_err(ActorError::from)?;
+                    // After the last item there is always room.
+                    let Some(rank) = self.rank_between(list.last.as_ref(), None)? else { continue };
                     list.last = Some(rank.clone());
                     rank
                 }

@@ -231,13 +231,13 @@ impl Actor {
         };
         match edit {
             ListEdit::Append(value) => {
-                let rank = self.store().rank_between(list.last.as_ref(), None).map_err(ActorError::from)?;
+                let Some(rank) = self.rank_between(list.last.as_ref(), None)? else { return Ok(Plan::Moved) };
                 Ok(Plan::of(list, vec![ListItem { rank, value }], Vec::new(), length))
             }
             ListEdit::Insert(index, value) => {
                 let (before, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
                 let low = before.as_ref().map(|item| &item.rank);
-                let rank = self.store().rank_between(low, Some(&at.rank)).map_err(ActorError::from)?;
+                let Some(rank) = self.rank_between(low, Some(&at.rank))? else { return Ok(Plan::Moved) };
                 Ok(Plan::of(list, vec![ListItem { rank, value }], Vec::new(), index))
             }
             ListEdit::Set(index, value) => {
@@ -284,12 +284,16 @@ impl Actor {
         // Moving towards the end, the item takes the place after the one that stands there now.
         let rank = if from < to {
             let after = if to + 1 < list.length { self.around(&list, to + 1).await?.1 } else { None };
-            self.store().rank_between(Some(&at.rank), after.as_ref().map(|item| &item.rank))
+            self.rank_between(Some(&at.rank), after.as_ref().map(|item| &item.rank))?
         } else {
-            self.store().rank_between(before.as_ref().map(|item| &item.rank), Some(&at.rank))
+            self.rank_between(before.as_ref().map(|item| &item.rank), Some(&at.rank))?
         };
-        let rank = rank.map_err(ActorError::from)?;
+        let Some(rank) = rank else { return Ok(Plan::Moved) };
         Ok(Plan::of(list, vec![ListItem { rank, value: moved.value }], vec![moved.rank], to))
+    }
+
+    pub(crate) fn rank_between(&self, low: Option<&Rank>, high: Option<&Rank>) -> Result<Option<Rank>, ListError> {
+        Ok(self.store().rank_between(low, high).map_err(ActorError::from)?)
     }
 
     /// The items before and at a position that the list's row says exists.

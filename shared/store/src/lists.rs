@@ -5,7 +5,8 @@
 //! the length. Items belong to a *generation*: a list that is cleared or deleted leaves its old items to the worker, and
 //! costs the same at any length.
 
-use actingweb_protocol::{ActorId, Name, Rank};
+use actingweb_protocol::rank::MAX_RANK_BYTES;
+use actingweb_protocol::{ActorId, Name, Rank, RankError};
 use serde_json::Value;
 
 use crate::item::{Item, Row, number, text};
@@ -213,12 +214,19 @@ impl Store {
         Ok(found)
     }
 
-    /// A rank for a new item between two neighbours. Ranks made at the same time for the same place differ.
+    /// A rank for a new item between two neighbours; `None` when they are not neighbours, because the list changed while
+    /// they were read. The rank of an item that is gone is hardly ever made again, so that its handle names nothing.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] when so many items were inserted at one place that ranks have grown too long.
-    pub fn rank_between(&self, low: Option<&Rank>, high: Option<&Rank>) -> Result<Rank, StoreError> {
-        Rank::between(low, high, Some(&*self.inner.entropy))
-            .map_err(|_| StoreError::TooLarge { what: "the rank of an item inserted here".to_owned(), limit: 180 })
+    pub fn rank_between(&self, low: Option<&Rank>, high: Option<&Rank>) -> Result<Option<Rank>, StoreError> {
+        match Rank::between(low, high, Some(&*self.inner.entropy)) {
+            Ok(rank) => Ok(Some(rank)),
+            Err(RankError::Disordered(..)) => Ok(None),
+            Err(_) => {
+                let what = "the rank of an item inserted here (move or rewrite the items around it)".to_owned();
+                Err(StoreError::TooLarge { what, limit: MAX_RANK_BYTES })
+            }
+        }
     }
 }

@@ -74,6 +74,31 @@ async fn every_route_keeps_its_budget() {
     }
     budget.of("list methods", ann.get("/methods"), 200, (1, 1)).await;
     budget.of("list actions", ann.get("/actions"), 200, (1, 1)).await;
+    ann.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
+    budget.of("append", ann.post("/properties/notes", &json!("first")), 201, (3, 2)).await;
+    budget
+        .of(
+            "append as an item",
+            ann.post("/properties/notes/items", &json!({ "action": "add", "item_value": 2 })),
+            201,
+            (3, 2),
+        )
+        .await;
+    budget.of("append by position", ann.put("/properties/notes/2", &json!(3)), 204, (3, 2)).await;
+    budget.of("list summary", ann.get("/properties/notes?format=short"), 200, (1, 1)).await;
+    budget.of("list items", ann.get("/properties/notes"), 200, (2, 2)).await;
+    budget.of("list item", ann.get("/properties/notes/0"), 200, (2, 2)).await;
+    budget
+        .of(
+            "insert",
+            ann.post("/properties/notes/items", &json!({ "action": "insert", "item_index": 1, "item_value": 4 })),
+            201,
+            (3, 3),
+        )
+        .await;
+    budget.of("set item", ann.put("/properties/notes/0", &json!(5)), 204, (3, 3)).await;
+    budget.of("delete item", ann.delete("/properties/notes/0"), 204, (3, 3)).await;
+    budget.of("delete list", ann.delete("/properties/notes"), 204, (2, 2)).await;
     budget.of("delete actor", ann.delete(""), 204, (2, 2)).await;
 }
 
@@ -98,4 +123,21 @@ async fn fill(owner: &Owner, count: usize) {
         let values: serde_json::Map<_, _> = chunk.iter().map(|n| (format!("p{n}"), json!({ "n": n }))).collect();
         owner.post("/properties", &values.into()).await.expect(201);
     }
+}
+
+#[tokio::test]
+async fn what_an_append_costs_does_not_grow_with_the_list() {
+    let site = Site::of(app()).await;
+    let budget = Budget { site: &site };
+    let ann = site.actor("ann").await;
+    ann.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
+    for from in (0..1_000).step_by(90) {
+        let items: Vec<Value> = (from..(from + 90).min(1_000)).map(|n| json!({ "index": n, "n": n })).collect();
+        ann.post("/properties", &json!({ "notes": { "items": items } })).await.expect(201);
+    }
+    budget.of("append", ann.post("/properties/notes", &json!("last")), 201, (3, 2)).await;
+    budget.of("list item", ann.get("/properties/notes/500"), 200, (2, 2)).await;
+    let insert = json!({ "action": "insert", "item_index": 500, "item_value": 4 });
+    budget.of("insert", ann.post("/properties/notes/items", &insert), 201, (3, 3)).await;
+    budget.of("delete list", ann.delete("/properties/notes"), 204, (2, 2)).await;
 }

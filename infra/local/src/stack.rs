@@ -134,13 +134,13 @@ fn address(listener: &TcpListener) -> std::io::Result<String> {
 fn with_settings(environment: Environment, options: &Options, own_url: &str) -> Result<Environment, StartError> {
     let mut environment = environment;
     if let Some(url) = &options.base_url {
-        environment = environment.with("ACTINGWEB_BASE_URL", url.as_str());
+        environment = environment.with("ACTINGWEB_BASE_URL", shown(url));
     }
     if options.devtest {
         environment = environment.with("ACTINGWEB_DEVTEST", "true");
     }
     if let Some(url) = &options.dynamodb_endpoint {
-        environment = environment.with(DYNAMODB_ENDPOINT, url.as_str());
+        environment = environment.with(DYNAMODB_ENDPOINT, shown(url));
     }
     if environment.get("ACTINGWEB_KEYS").is_none() {
         let entropy = SystemEntropy::new();

@@ -1,5 +1,7 @@
 //! What the stack says when it runs.
 
+use url::Url;
+
 use crate::{Options, Running};
 
 /// Where it answers, what it uses, and two commands to paste into a shell: one makes an actor, one calls a hook.
@@ -14,7 +16,9 @@ pub fn welcome(options: &Options, running: &Running) -> String {
     let stood_in =
         if stood_in.is_empty() { String::new() } else { format!("  stand-ins for: {}\n", stood_in.join(", ")) };
     let head = if options.engine_only {
-        let port = running.url.rsplit(':').next().unwrap_or("9000");
+        // Behind a public name it is up to whoever set that up which port leads here.
+        let local = Url::parse(url).ok().filter(|url| matches!(url.host_str(), Some("127.0.0.1" | "localhost")));
+        let port = local.and_then(|url| url.port_or_known_default()).unwrap_or(9000);
         format!(
             "The engine runs at {dynamodb_url}; the settings of the functions are in .env\n  state: {kept}\n{stood_in}\n\
              Serve the functions at {url}, in another terminal:\n\n  \

@@ -9,7 +9,7 @@ use actingweb_hooks::App;
 use actingweb_protocol::{Clock, Deadline};
 use actingweb_web::AppState;
 use axum::Router;
-use lambda_runtime::{Context, LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -17,6 +17,14 @@ use tower::ServiceExt as _;
 
 use crate::event::{EventError, GatewayEvent, GatewayReply};
 use crate::{Config, Environment, StartError, SystemClock, build, prime, telemetry};
+
+/// What the platform sets for every function.
+const LAMBDA_VARIABLES: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+];
 
 /// Why a function's process ended.
 pub type Error = lambda_runtime::Error;
@@ -57,7 +65,7 @@ where
     let work = move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| {
         let deadline = deadline(&context).unwrap_or_else(|| Deadline::after(now(), state.time_limit));
         let drained = drain(state.clone(), deadline);
-        async move { drained.await.map(|_| no_failures()).map_err(|error| Error::from(error.to_string())) }
+        async move { drained.await.map(|_| no_failures()).map_err(|error| failed(&error)) }
     };
     Runtime::new(service_fn(work)).run_concurrent().await
 }
@@ -85,10 +93,7 @@ async fn start(app: App) -> Result<AppState, StartError> {
     let environment = Environment::of_process();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     telemetry::log_to_stdout(Config::log(&environment).unwrap_or_default(), clock);
-    let state = match Config::read(&environment).map_err(StartError::from) {
-        Ok(config) => build(&config, app).await,
-        Err(error) => Err(error),
-    };
+    let state = build_from(&environment, app).await;
     match &state {
         Ok(state) => {
             if let Err(error) = prime(state).await {
@@ -102,6 +107,14 @@ async fn start(app: App) -> Result<AppState, StartError> {
         Err(error) => tracing::error!(%error, "start failed"),
     }
     state
+}
+
+async fn build_from(environment: &Environment, app: App) -> Result<AppState, StartError> {
+    // The runtime itself panics without them.
+    if !LAMBDA_VARIABLES.iter().all(|name| environment.get(name).is_some()) {
+        return Err(StartError::NotOnLambda);
+    }
+    build(&Config::read(environment)?, app).await
 }
 
 fn log_started(group: &str, started: Instant) {
@@ -128,6 +141,11 @@ fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
+/// Fails an invocation of the worker.
+fn failed(error: &impl fmt::Display) -> Diagnostic {
+    Diagnostic { error_type: "DueWork".to_owned(), error_message: error.to_string() }
+}
+
 /// What the mapping of the stream wants to hear: no record of this batch is to be sent again.
 fn no_failures() -> Value {
     json!({ "batchItemFailures": [] })
@@ -147,6 +165,13 @@ mod tests {
             group_of::<R>()
         }
         assert_eq!(of(router), "runtime");
+    }
+
+    #[tokio::test]
+    async fn a_function_started_by_hand_says_so() {
+        let app = App::new("urn:actingweb:example.com:test");
+        let refused = build_from(&Environment::default(), app).await.unwrap_err();
+        assert!(refused.to_string().contains("cargo run"), "{refused}");
     }
 
     #[test]

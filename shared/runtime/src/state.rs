@@ -34,6 +34,11 @@ pub enum StartError {
     /// The application has mistakes.
     #[error(transparent)]
     App(#[from] BuildError),
+    /// A function was started by hand.
+    #[error(
+        "this program is a function: it runs on AWS Lambda or under `cargo lambda watch`; `cargo run` serves all of them"
+    )]
+    NotOnLambda,
     /// An HTTP client could not be built.
     #[error(transparent)]
     Http(#[from] HttpClientError),

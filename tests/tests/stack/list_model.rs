@@ -79,7 +79,7 @@ async fn one_step(ann: &Owner, dice: &mut Dice, model: &mut Vec<Value>, step: us
             let first = model.iter().position(|item| *item == model[index]).expect("it is there");
             model.remove(first);
         }
-        11 if step % 37 == 0 => {
+        11 if step.is_multiple_of(37) => {
             items(json!({ "action": "clear" })).await.expect(204);
             model.clear();
         }

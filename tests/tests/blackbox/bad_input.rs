@@ -4,7 +4,7 @@ use actingweb_tests::{Answer, Owner, Site};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{FORM, in_process};
+use crate::{FORM, can_carry, in_process};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
@@ -151,6 +151,9 @@ async fn assert_refused(table: Vec<Bad>) {
     owner.put("/properties/x", &json!({ "y": { "z": 1 } })).await.expect(204);
     let before = state_of(&owner).await;
     for Bad { method, path, content_type, body, status } in table {
+        if !can_carry(&site, &body) {
+            continue;
+        }
         let what = format!(
             "{method} {path} {content_type} {:?}",
             body.iter().take(60).map(|b| char::from(*b)).collect::<String>()
@@ -212,7 +215,7 @@ async fn a_bad_creation_leaves_no_actor() {
     bodies.push((FORM, b"creator=a&passphrase=a%0Ab".to_vec()));
     bodies.push((FORM, b"_method=PATCH&creator=a".to_vec()));
     bodies.push(("multipart/form-data; boundary=b", b"--b--\r\n".to_vec()));
-    for (content_type, body) in bodies {
+    for (content_type, body) in bodies.into_iter().filter(|(_, body)| can_carry(&site, body)) {
         let what = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         let answer = Answer::of(site.request(Method::POST, "/").header("content-type", content_type).body(body)).await;
         assert_eq!(answer.status, 400, "{what}: {}", answer.body);

@@ -7,6 +7,8 @@ use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
+use crate::can_carry;
+
 /// What only the creator may do. Nothing here changes anything, even if it were let through.
 fn protected() -> Vec<(Method, &'static str)> {
     let mut routes = vec![
@@ -90,7 +92,7 @@ async fn nothing_presented_is_401_with_a_challenge() {
 async fn a_header_that_cannot_be_read_is_nothing_presented() {
     let site = Site::start().await;
     let owner = site.actor("ann@example.org").await;
-    for value in malformed() {
+    for value in malformed().into_iter().filter(|value| can_carry(&site, value.as_bytes())) {
         for path in ["", "/properties", "/methods/echo"] {
             let request = owner.anonymous(Method::GET, path).header("authorization", value.clone());
             let answer = Answer::of(request).await;
@@ -173,8 +175,8 @@ async fn an_unknown_actor_is_404_whoever_asks() {
 async fn meta_looks_at_no_credentials() {
     let site = Site::start().await;
     let owner = site.actor("ann@example.org").await;
-    let values = malformed().into_iter().chain([HeaderValue::from_static("Basic d3Jvbmc6d3Jvbmc=")]);
-    for value in values {
+    let wrong = HeaderValue::from_static("Basic d3Jvbmc6d3Jvbmc=");
+    for value in malformed().into_iter().chain([wrong]).filter(|value| can_carry(&site, value.as_bytes())) {
         Answer::of(owner.anonymous(Method::GET, "/meta").header("authorization", value)).await.expect(200);
     }
 }

@@ -30,6 +30,11 @@ fn on_own_engine(why: &str) -> bool {
     !elsewhere
 }
 
+/// Whether a body or header reaches the site as it is: `cargo lambda watch` fails on what is no text.
+fn can_carry(site: &actingweb_tests::Site, bytes: &[u8]) -> bool {
+    !site.is_elsewhere() || std::str::from_utf8(bytes).is_ok()
+}
+
 /// Whether the site is in the tests' own process; says why a test is skipped otherwise.
 fn in_process(site: &actingweb_tests::Site, why: &str) -> bool {
     if site.is_elsewhere() {

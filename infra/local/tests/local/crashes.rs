@@ -84,6 +84,7 @@ async fn a_kill_loses_no_acknowledged_write() {
         writers.spawn(async move { (None, creation.await) });
         // A different moment in each round, with every writer in the middle of something.
         while count.load(Ordering::SeqCst) < 20 + 7 * round {
+            assert!(writers.try_join_next().is_none(), "a writer gave up before the kill");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         program.kill().await;
@@ -181,7 +182,7 @@ async fn a_deletion_is_resumed_after_a_kill() {
         "ConditionExpression": "attribute_exists(leased_until)",
         "ExpressionAttributeValues": { ":past": { "N": "1" } },
     });
-    let _ = update;
+    call_engine(engine.url(), &http, "UpdateItem", &update).await;
     engine.stop().await;
 
     let program = Program::start(place.path()).await;

@@ -62,7 +62,7 @@ pub(crate) struct Ended {
 impl Program {
     /// Starts it on free ports, with its data below `folder`, and waits until it is ready.
     pub(crate) async fn start(folder: &Path) -> Self {
-        Self::with(folder, &["--port", "0", "--memory"], &[]).await
+        Self::with(folder, &["--port", "0", "--data", "data"], &[]).await
     }
 
     /// Starts it with these flags and variables, and waits until it is ready.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use actingweb_web::ClientAddress;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,8 +37,10 @@ struct GatewayContext {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct GatewayHttp {
     method: String,
+    source_ip: Option<String>,
 }
 
 /// A reply to an event.
@@ -84,6 +87,11 @@ impl GatewayEvent {
         *request.method_mut() =
             Method::from_bytes(self.request_context.http.method.as_bytes()).map_err(|_| EventError::Method)?;
         *request.uri_mut() = path::target(&self.raw_path, &query, self.request_context.stage.as_deref())?;
+        // The gateway's own word, unlike `X-Forwarded-For`, of which the client writes the beginning.
+        let client = self.request_context.http.source_ip.and_then(|address| address.parse().ok());
+        if let Some(client) = client {
+            request.extensions_mut().insert(ClientAddress(client));
+        }
         *request.headers_mut() = headers(self.headers.unwrap_or_default(), &self.cookies.unwrap_or_default());
         Ok(request)
     }

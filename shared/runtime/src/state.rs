@@ -64,6 +64,7 @@ pub async fn build_with(
 ) -> Result<AppState, StartError> {
     let aws = AwsClients::build(&config.aws).await;
     let store = Store::new(aws.dynamodb, &config.table, Arc::clone(&clock), Arc::clone(&entropy));
+    let actor_clock = Arc::clone(&clock);
     let settings = HttpSettings::default();
     let resources = Resources {
         http: http_client(&settings)?,
@@ -76,7 +77,8 @@ pub async fn build_with(
     };
     let hooks = app.build(resources).await?;
     let unique_creator = hooks.app().unique_creator;
-    let actors = Actors::new(store, Arc::clone(&config.keys), Arc::clone(&entropy), &config.base_url, unique_creator);
+    let surroundings = (actor_clock, Arc::clone(&entropy));
+    let actors = Actors::new(store, Arc::clone(&config.keys), surroundings, &config.base_url, unique_creator);
     Ok(AppState::new(actors, hooks, &config.base_url, entropy, TIME_LIMIT))
 }
 

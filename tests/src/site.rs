@@ -85,7 +85,7 @@ impl Site {
         let mut state = actingweb_runtime::build_with(&config, app, clock, entropy).await.expect("a state");
         state.time_limit = time_limit.unwrap_or(state.time_limit);
         actingweb_runtime::create_table(&state).await.expect("a table");
-        let router = actingweb_local::router(state.clone());
+        let router = actingweb_local::router(state.clone()).layer(axum::middleware::map_request(client_address));
         #[expect(clippy::disallowed_methods, reason = "a server outlives the call that starts it; dropping ends it")]
         let server = tokio::task::spawn(async move {
             axum::serve(listener, router).await.expect("a server");
@@ -182,6 +182,14 @@ impl Drop for Inside {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Lets a test speak from any address, as the gateway lets its clients.
+async fn client_address(mut request: axum::extract::Request) -> axum::extract::Request {
+    let address = request.headers().get("x-test-address").and_then(|value| value.to_str().ok()?.parse().ok());
+    let local = std::net::IpAddr::from([127, 0, 0, 1]);
+    request.extensions_mut().insert(actingweb_web::ClientAddress(address.unwrap_or(local)));
+    request
 }
 
 /// An item without the types of its attributes.

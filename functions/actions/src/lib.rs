@@ -1,5 +1,8 @@
 //! `/{actor}/actions`: calls of the application's actions.
 
+pub mod openapi;
+
+use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::calls::{Callable, call_by_path, list, operation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
@@ -22,9 +25,12 @@ async fn actions(State(state): State<AppState>, incoming: Incoming) -> Reply {
         return Err(Problem::method_not_allowed("GET"));
     }
     operation(&incoming)?;
-    let visit = incoming.visit_as_owner(&state, &[]).await?;
+    let admission = incoming.admit(&state, &[]).await?;
     match name {
-        Some(name) => call_by_path(&state, &incoming, &visit, Callable::Action, name.as_str()).await,
-        None => list(&incoming, "GET", || json!({ "actions": state.hooks.actions() })),
+        Some(name) => call_by_path(&state, &incoming, &admission, Callable::Action, name.as_str()).await,
+        None => list(&incoming, "GET", || {
+            let allowed = |name: &str| admission.access.check(Category::Actions, name, Operation::Execute).is_ok();
+            json!({ "actions": state.hooks.actions().into_iter().filter(|hook| allowed(&hook.name)).collect::<Vec<_>>() })
+        }),
     }
 }

@@ -17,14 +17,14 @@ pub(crate) async fn actor(State(state): State<AppState>, incoming: Incoming) -> 
 
 /// `{"id","creator"[,"trustee_root"]}`. The passphrase is not among them: it was shown once, when the actor was created.
 async fn get_actor(state: &AppState, incoming: &Incoming) -> Reply {
-    let visit = match incoming.visit_as_owner(state, &[]).await {
+    let admission = match incoming.admit(state, &[]).await {
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && incoming.accepts_html() => {
             return Ok(redirect(&format!("{}/login", state.base_url)));
         }
-        visit => visit?,
+        admission => admission?,
     };
-    let mut body = json!({ "id": visit.actor.id(), "creator": visit.actor.creator() });
-    if let (Some(members), Some(root)) = (body.as_object_mut(), visit.actor.trustee_root()) {
+    let mut body = json!({ "id": admission.actor.id(), "creator": admission.actor.creator() });
+    if let (Some(members), Some(root)) = (body.as_object_mut(), admission.actor.trustee_root()) {
         members.insert("trustee_root".to_owned(), json!(root));
     }
     Ok(json(StatusCode::OK, &body))
@@ -32,8 +32,8 @@ async fn get_actor(state: &AppState, incoming: &Incoming) -> Reply {
 
 /// 204 as soon as the tombstone is written; the worker removes what the actor owned.
 async fn delete_actor(state: &AppState, incoming: &Incoming) -> Reply {
-    let visit = incoming.visit_as_owner(state, &[]).await?;
-    match visit.actor.bury().await? {
+    let admission = incoming.admit(state, &[]).await?;
+    match admission.actor.bury().await? {
         Some(_) => Ok(no_content()),
         None => Err(Problem::not_found("there is no such actor")),
     }

@@ -2,6 +2,7 @@
 
 mod actor;
 mod create;
+pub mod openapi;
 mod page;
 
 use actingweb_web::{AppState, serve};
@@ -13,6 +14,7 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", any(create::factory))
         .route("/login", any(create::login))
+        .route("/openapi.json", any(openapi::openapi))
         .route("/{actor}", any(actor::actor))
         .route("/{actor}/", any(actor::actor))
 }

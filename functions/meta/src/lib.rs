@@ -1,5 +1,7 @@
 //! `/{actor}/meta`: what an actor says of itself, to anybody.
 
+pub mod openapi;
+
 use actingweb_actor::Actor;
 use actingweb_hooks::AppInfo;
 use actingweb_protocol::options::{FLAT_VERSION, FORMATS, PROTOCOL_VERSION, SUPPORTED};
@@ -24,17 +26,17 @@ async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
     if incoming.verb != Verb::Get {
         return Err(Problem::method_not_allowed("GET"));
     }
-    let visit = incoming.visit(&state, &[]).await?;
+    let actor = incoming.find(&state).await?;
     let app = state.hooks.app();
     let path: Vec<&str> = incoming.below_group().iter().map(String::as_str).collect();
     Ok(match path.as_slice() {
-        [] => json(StatusCode::OK, &document(&visit.actor, app)),
-        ["id"] => text(visit.actor.id().as_str()),
+        [] => json(StatusCode::OK, &document(&actor, app)),
+        ["id"] => text(actor.id().as_str()),
         ["type"] => text(app.actor_type.as_str()),
         ["version"] => text(app.version.as_str()),
-        ["desc"] => text(format!("{} {}", app.description, visit.actor.id())),
+        ["desc"] => text(format!("{} {}", app.description, actor.id())),
         ["info"] => text(app.info_url.as_str()),
-        ["trustee_root"] => text(visit.actor.trustee_root().unwrap_or_default()),
+        ["trustee_root"] => text(actor.trustee_root().unwrap_or_default()),
         ["specification"] => text(""),
         ["actingweb", "version"] => text(PROTOCOL_VERSION),
         ["actingweb", "supported"] => text(SUPPORTED.join(",")),

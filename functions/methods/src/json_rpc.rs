@@ -1,10 +1,10 @@
 //! JSON-RPC 2.0 over `POST /{actor}/methods[/{name}]`.
 
-use actingweb_actor::Visit;
 use actingweb_hooks::{CallOutcome, HookFailure, Op};
 use actingweb_protocol::Name;
+use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::calls::{self, Callable};
-use actingweb_web::{AppState, Incoming, Reply, json, no_content};
+use actingweb_web::{Admission, AppState, Incoming, Reply, json, no_content};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(crate) fn is_request(body: &Value) -> bool {
 pub(crate) async fn call(
     state: &AppState,
     incoming: &Incoming,
-    visit: &Visit,
+    admission: &Admission,
     in_path: Option<&Name>,
     mut request: Value,
 ) -> Reply {
@@ -33,12 +33,16 @@ pub(crate) async fn call(
         Some(method) if in_path.is_some_and(|name| name.as_str() != method) => {
             Err((INVALID_REQUEST, "Invalid Request", Some("Method name mismatch".to_owned())))
         }
-        Some(method) => match calls::call(state, incoming, visit, (Callable::Method, method), Op::Post, params).await {
-            CallOutcome::Answer(value) => Ok(value),
-            CallOutcome::Nothing => Ok(Value::Null),
-            CallOutcome::Unknown => Err((METHOD_NOT_FOUND, "Method not found", None)),
-            CallOutcome::Failed(failure) => Err(error(failure)),
-        },
+        Some(method) => {
+            // The path may name no method, so this one was not decided about yet.
+            admission.access.check(Category::Methods, method, Operation::Call)?;
+            match calls::call(state, incoming, admission, (Callable::Method, method), Op::Post, params).await {
+                CallOutcome::Answer(value) => Ok(value),
+                CallOutcome::Nothing => Ok(Value::Null),
+                CallOutcome::Unknown => Err((METHOD_NOT_FOUND, "Method not found", None)),
+                CallOutcome::Failed(failure) => Err(error(failure)),
+            }
+        }
     };
     let Some(id) = id else {
         return Ok(no_content());

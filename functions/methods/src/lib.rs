@@ -1,7 +1,9 @@
 //! `/{actor}/methods`: calls of the application's methods, also as JSON-RPC 2.0.
 
 mod json_rpc;
+pub mod openapi;
 
+use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::calls::{Callable, call_by_path, input, list, operation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
@@ -24,18 +26,21 @@ async fn methods(State(state): State<AppState>, incoming: Incoming) -> Reply {
         return Err(Problem::method_not_allowed("GET, POST"));
     }
     operation(&incoming)?;
-    let visit = incoming.visit_as_owner(&state, &[]).await?;
+    let admission = incoming.admit(&state, &[]).await?;
     if incoming.verb == Verb::Post {
         let data = input(&incoming)?;
         if json_rpc::is_request(&data) {
-            return json_rpc::call(&state, &incoming, &visit, name.as_ref(), data).await;
+            return json_rpc::call(&state, &incoming, &admission, name.as_ref(), data).await;
         }
     }
     match name {
-        Some(name) => call_by_path(&state, &incoming, &visit, Callable::Method, name.as_str()).await,
+        Some(name) => call_by_path(&state, &incoming, &admission, Callable::Method, name.as_str()).await,
         None if incoming.verb == Verb::Post => Err(Problem::bad_request(
             "POST to /methods itself takes a JSON-RPC 2.0 request; other calls name the method in the path",
         )),
-        None => list(&incoming, "GET, POST", || json!({ "methods": state.hooks.methods() })),
+        None => list(&incoming, "GET, POST", || {
+            let allowed = |name: &str| admission.access.check(Category::Methods, name, Operation::Call).is_ok();
+            json!({ "methods": state.hooks.methods().into_iter().filter(|hook| allowed(&hook.name)).collect::<Vec<_>>() })
+        }),
     }
 }

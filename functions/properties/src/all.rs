@@ -1,10 +1,10 @@
 //! `/{actor}/properties`: all of them.
 
-use actingweb_actor::{ListRecord, Stored, Visit};
+use actingweb_actor::{ListRecord, Stored};
 use actingweb_hooks::Op;
-use actingweb_protocol::Name;
+use actingweb_protocol::{Name, PropertyPath};
 use actingweb_web::paging::Page;
-use actingweb_web::{AppState, Incoming, Problem, Reply, json, no_content};
+use actingweb_web::{Admission, AppState, Incoming, Problem, Reply, json, no_content};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
@@ -31,24 +31,24 @@ enum View {
 pub(crate) async fn get_properties(state: &AppState, incoming: &Incoming) -> Reply {
     let view = view(incoming)?;
     let page = Page::of(incoming)?;
-    let visit = incoming.visit_as_owner(state, &[]).await?;
+    let admission = incoming.admit(state, &[]).await?;
     let (stored, next) = match &page {
-        None => (visit.actor.stored_properties().await?, None),
+        None => (admission.actor.stored_properties().await?, None),
         Some(page) => {
             let cursor = page.cursor.as_deref().map(Name::parse).transpose();
             let after =
                 cursor.map_err(|_| Problem::bad_request("cursor is not one that a reply of this listing gave"))?;
-            let (stored, more) = visit.actor.properties_page(after.as_ref(), page.limit).await?;
+            let (stored, more) = admission.actor.properties_page(after.as_ref(), page.limit).await?;
             let next = stored.last().filter(|_| more).map(|stored| stored.name().to_string());
             (stored, next)
         }
     };
-    let invocation = incoming.invocation(&visit);
-    let guard = Guard { state, incoming, invocation: &invocation };
+    let invocation = incoming.invocation(&admission);
+    let guard = Guard { state, incoming, access: &admission.access, invocation: &invocation };
     let body = match view {
-        View::Short => Value::Object(show(&visit, guard, stored, false).await?),
-        View::Full => Value::Object(show(&visit, guard, stored, true).await?),
-        View::Metadata => metadata(&visit, guard, stored).await?,
+        View::Short => Value::Object(show(&admission, guard, stored, false).await?),
+        View::Full => Value::Object(show(&admission, guard, stored, true).await?),
+        View::Metadata => metadata(&admission, guard, stored).await?,
     };
     let response = json(StatusCode::OK, &body);
     Ok(match page {
@@ -67,12 +67,17 @@ fn view(incoming: &Incoming) -> Result<View, Problem> {
 }
 
 /// Hooks of one listing run at the same time.
-async fn show(visit: &Visit, guard: Guard<'_>, stored: Vec<Stored>, full: bool) -> Result<Map<String, Value>, Problem> {
+async fn show(
+    admission: &Admission,
+    guard: Guard<'_>,
+    stored: Vec<Stored>,
+    full: bool,
+) -> Result<Map<String, Value>, Problem> {
     let shown = stored.into_iter().map(|stored| async move {
         let name = stored.name().clone();
         let value = match stored {
             Stored::Value(property) => guard.read(&name, &[], property.value).await?,
-            Stored::List(list) => show_list(visit, guard, &list, full).await?,
+            Stored::List(list) => show_list(admission, guard, &list, full).await?,
         };
         Ok::<_, Problem>(value.map(|value| (name.to_string(), value)))
     });
@@ -84,13 +89,18 @@ const fn parallel(reads_lists: bool) -> usize {
     if reads_lists { CONCURRENT_LISTS } else { 256 }
 }
 
-async fn show_list(visit: &Visit, guard: Guard<'_>, list: &ListRecord, full: bool) -> Result<Option<Value>, Problem> {
+async fn show_list(
+    admission: &Admission,
+    guard: Guard<'_>,
+    list: &ListRecord,
+    full: bool,
+) -> Result<Option<Value>, Problem> {
     if !full {
-        let shown = guard.read(&list.name, &[], Value::Array(Vec::new())).await?;
+        let shown = guard.read_list(&list.name, &[], Value::Array(Vec::new())).await?;
         return Ok(shown.map(|_| json!({ "_list": true, "count": list.length })));
     }
-    let values = visit.actor.items_of(list).await?.into_iter().map(|item| item.value).collect();
-    Ok(guard.read(&list.name, &[], values).await?.map(|items| {
+    let values = admission.actor.items_of(list).await?.into_iter().map(|item| item.value).collect();
+    Ok(guard.read_list(&list.name, &[], values).await?.map(|items| {
         let mut entry = summary(list);
         if let Some(members) = entry.as_object_mut() {
             members.insert("items".to_owned(), items);
@@ -100,7 +110,7 @@ async fn show_list(visit: &Visit, guard: Guard<'_>, list: &ListRecord, full: boo
 }
 
 /// `{"simple":{"properties":[names],"total_bytes":n},"lists":{name:{"count","total_bytes","description","explanation"}}}`.
-async fn metadata(visit: &Visit, guard: Guard<'_>, stored: Vec<Stored>) -> Result<Value, Problem> {
+async fn metadata(admission: &Admission, guard: Guard<'_>, stored: Vec<Stored>) -> Result<Value, Problem> {
     let (mut names, mut bytes, mut lists) = (Vec::new(), 0, Map::new());
     for stored in stored {
         match stored {
@@ -111,8 +121,8 @@ async fn metadata(visit: &Visit, guard: Guard<'_>, stored: Vec<Stored>) -> Resul
                 }
             }
             Stored::List(list) => {
-                let values = visit.actor.items_of(&list).await?.into_iter().map(|item| item.value).collect();
-                let Some(items) = guard.read(&list.name, &[], values).await? else { continue };
+                let values = admission.actor.items_of(&list).await?.into_iter().map(|item| item.value).collect();
+                let Some(items) = guard.read_list(&list.name, &[], values).await? else { continue };
                 let sizes = items.as_array().into_iter().flatten().map(|item| item.to_string().len());
                 let entry = json!({
                     "count": list.length,
@@ -127,22 +137,39 @@ async fn metadata(visit: &Visit, guard: Guard<'_>, stored: Vec<Stored>) -> Resul
     Ok(json!({ "simple": { "properties": names, "total_bytes": bytes }, "lists": lists }))
 }
 
-/// Deletes every property, lists too. The hooks are asked before the first one goes; one refusal keeps them all.
+/// Deletes every property, lists too. Rights and hooks are asked before the first one goes; one refusal keeps them all.
 pub(crate) async fn delete_properties(state: &AppState, incoming: &Incoming) -> Reply {
-    let visit = incoming.visit_as_owner(state, &[]).await?;
-    if state.hooks.guards_properties() {
-        let invocation = incoming.invocation(&visit);
-        let guard = Guard { state, incoming, invocation: &invocation };
-        let asked = visit.actor.stored_properties().await?.into_iter().map(|stored| async move {
-            let name = stored.name().clone();
-            let value = match stored {
-                Stored::Value(property) => property.value,
-                Stored::List(list) => summary(&list),
-            };
-            guard.write(Op::Delete, &name, &[], value).await
-        });
-        try_join_all(asked).await?;
+    let admission = incoming.admit(state, &[]).await?;
+    let (actor, access) = (&admission.actor, &admission.access);
+    if access.caller().is_creator() && !state.hooks.guards_properties() {
+        actor.delete_properties().await?;
+        return Ok(no_content());
     }
-    visit.actor.delete_properties().await?;
+    let invocation = incoming.invocation(&admission);
+    let guard = Guard { state, incoming, access, invocation: &invocation };
+    let stored = actor.stored_properties().await?;
+    try_join_all(stored.iter().map(|stored| async move {
+        let name = stored.name();
+        match stored {
+            Stored::Value(property) => {
+                access.check_deletable(&whole(name), Some(&property.value))?;
+                guard.write(Op::Delete, name, &[], property.value.clone()).await
+            }
+            Stored::List(list) => guard.write_list(Op::Delete, name, &[], summary(list)).await,
+        }
+    }))
+    .await?;
+    if access.caller().is_creator() {
+        actor.delete_properties().await?;
+        return Ok(no_content());
+    }
+    // What has changed since it was looked at may hold what this caller must not delete.
+    for stored in stored {
+        actor.delete_seen(stored).await?;
+    }
     Ok(no_content())
+}
+
+fn whole(name: &Name) -> PropertyPath {
+    PropertyPath { name: name.clone(), below: Vec::new() }
 }

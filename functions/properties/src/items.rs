@@ -3,6 +3,7 @@
 use actingweb_actor::{ListEdit, ListError, ListRecord};
 use actingweb_hooks::{Invocation, Op};
 use actingweb_protocol::Rank;
+use actingweb_protocol::permission::Operation;
 use actingweb_web::conditional::tagged;
 use actingweb_web::paging::Page;
 use actingweb_web::{Problem, Reply, json, no_content};
@@ -16,7 +17,7 @@ use crate::Request;
 pub(crate) async fn get_items(request: &Request<'_>, invocation: &Invocation, list: &ListRecord) -> Reply {
     let page = Page::of(request.incoming)?;
     let (items, next) = match &page {
-        None => (request.visit.actor.items_of(list).await?, None),
+        None => (request.admission.actor.items_of(list).await?, None),
         Some(page) => request.page(list, page).await?,
     };
     let positions = page.as_ref().is_none_or(|page| page.cursor.is_none());
@@ -80,7 +81,10 @@ pub(crate) async fn post_items(request: &Request<'_>, invocation: &Invocation, l
             request.guard_deletion(invocation, &list, &edit, index).await?;
             edit
         }
-        "move" => ListEdit::Move(number(&body, "item_index")?, number(&body, "to_index")?),
+        "move" => {
+            request.admission.access.check_list(list.name.as_str(), Operation::Write)?;
+            ListEdit::Move(number(&body, "item_index")?, number(&body, "to_index")?)
+        }
         "clear" => {
             request.guard_item(invocation, (Op::Delete, &list), None, crate::list::summary(&list)).await?;
             ListEdit::Clear
@@ -152,10 +156,11 @@ impl Request<'_> {
         edit: &ListEdit,
         index: Option<u64>,
     ) -> Result<(), Problem> {
+        self.admission.access.check_list(list.name.as_str(), Operation::Write)?;
         if !self.state.hooks.has_property_hooks(list.name.as_str()) {
             return Ok(());
         }
-        let items = self.visit.actor.items_of(list).await?;
+        let items = self.admission.actor.items_of(list).await?;
         let found = (0u64..).zip(items).find(|(position, item)| match edit {
             ListEdit::Remove(wanted) => position == wanted,
             ListEdit::RemoveItem(rank) => &item.rank == rank,

@@ -4,12 +4,13 @@ mod all;
 mod hooks;
 mod items;
 mod list;
+pub mod openapi;
 mod post;
 mod value;
 
-use actingweb_actor::{Stored, Visit};
+use actingweb_actor::Stored;
 use actingweb_protocol::PropertyPath;
-use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
+use actingweb_web::{Admission, AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
 use axum::extract::State;
 
@@ -27,7 +28,7 @@ pub fn router(state: AppState) -> Router {
 struct Request<'a> {
     state: &'a AppState,
     incoming: &'a Incoming,
-    visit: Visit,
+    admission: Admission,
     path: PropertyPath,
 }
 
@@ -43,9 +44,9 @@ async fn properties(State(state): State<AppState>, incoming: Incoming) -> Reply 
     if incoming.verb == Verb::Other {
         return Err(Problem::method_not_allowed("GET, PUT, POST, DELETE"));
     }
-    let mut visit = incoming.visit_as_owner(&state, &[&path.name]).await?;
-    let stored = visit.properties.remove(&path.name);
-    let request = Request { state: &state, incoming: &incoming, visit, path };
+    let mut admission = incoming.admit(&state, &[&path.name]).await?;
+    let stored = admission.properties.remove(&path.name);
+    let request = Request { state: &state, incoming: &incoming, admission, path };
     match stored {
         Some(Stored::List(list)) => list::list(request, list).await,
         stored => value::value(request, stored).await,

@@ -2,6 +2,7 @@
 
 use actingweb_actor::{ListEdit, ListItem, ListRecord, Stored};
 use actingweb_hooks::{Invocation, Op};
+use actingweb_protocol::permission::Operation;
 use actingweb_protocol::{Rank, nested};
 use actingweb_web::conditional::{check_preconditions, is_conditional, tagged};
 use actingweb_web::paging::Page;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{Request, items};
 
 pub(crate) async fn list(request: Request<'_>, list: ListRecord) -> Reply {
-    let invocation = request.incoming.invocation(&request.visit);
+    let invocation = request.incoming.invocation(&request.admission);
     let below: Vec<&str> = request.path.below.iter().map(String::as_str).collect();
     match (below.as_slice(), request.incoming.verb) {
         ([], Verb::Get) => request.get_list(&invocation, list).await,
@@ -21,10 +22,8 @@ pub(crate) async fn list(request: Request<'_>, list: ListRecord) -> Reply {
         ([], Verb::Post) => request.append(&invocation, list).await,
         ([], Verb::Delete) => request.delete_list(&invocation, list).await,
         ([], Verb::Other) => Err(Problem::method_not_allowed("GET, PUT, POST, DELETE")),
-        (["metadata"], Verb::Get) => {
-            Ok(tagged(request.incoming, &list.version, json(StatusCode::OK, &metadata(&list))))
-        }
-        (["metadata"], Verb::Put) => request.put_metadata(list).await,
+        (["metadata"], Verb::Get) => request.get_metadata(&invocation, &list).await,
+        (["metadata"], Verb::Put) => request.put_metadata(&invocation, list).await,
         (["metadata"], _) => Err(Problem::method_not_allowed("GET, PUT")),
         (["items"], Verb::Get) => items::get_items(&request, &invocation, &list).await,
         (["items"], Verb::Post) => items::post_items(&request, &invocation, list).await,
@@ -85,7 +84,7 @@ impl Request<'_> {
         }
         match Page::of(self.incoming)? {
             None => {
-                let values = self.visit.actor.items_of(&list).await?.into_iter().map(|item| item.value).collect();
+                let values = self.admission.actor.items_of(&list).await?.into_iter().map(|item| item.value).collect();
                 let shown = self.read(invocation, &list, &[], values).await?;
                 Ok(tagged(self.incoming, &list.version, json(StatusCode::OK, &shown)))
             }
@@ -106,7 +105,7 @@ impl Request<'_> {
     ) -> Result<(Vec<ListItem>, Option<String>), Problem> {
         let cursor = page.cursor.as_deref().map(Rank::parse).transpose();
         let after = cursor.map_err(|_| Problem::bad_request("cursor is not one that a reply of this list gave"))?;
-        let (items, more) = self.visit.actor.page_of(list, after.as_ref(), page.limit).await?;
+        let (items, more) = self.admission.actor.page_of(list, after.as_ref(), page.limit).await?;
         let next = items.last().filter(|_| more).map(|item| item.rank.as_str().to_owned());
         Ok((items, next))
     }
@@ -119,9 +118,9 @@ impl Request<'_> {
         below: &[String],
         value: Value,
     ) -> Result<Value, Problem> {
-        let guard = crate::hooks::Guard { state: self.state, incoming: self.incoming, invocation };
+        let guard = self.guard(invocation);
         let hidden = || Problem::not_found(format!("there is no property `{}`", self.path));
-        guard.read(&list.name, below, value).await?.ok_or_else(hidden)
+        guard.read_list(&list.name, below, value).await?.ok_or_else(hidden)
     }
 
     /// What hooks make of an item that is written or deleted.
@@ -132,9 +131,9 @@ impl Request<'_> {
         index: Option<u64>,
         value: Value,
     ) -> Result<Value, Problem> {
-        let guard = crate::hooks::Guard { state: self.state, incoming: self.incoming, invocation };
+        let guard = self.guard(invocation);
         let below: Vec<String> = index.iter().map(u64::to_string).collect();
-        let value = guard.write(op, &list.name, &below, value).await?;
+        let value = guard.write_list(op, &list.name, &below, value).await?;
         if value.is_null() {
             return Err(Problem::bad_request("an item cannot be null: delete it instead"));
         }
@@ -143,7 +142,7 @@ impl Request<'_> {
 
     async fn get_item(&self, invocation: &Invocation, list: &ListRecord, index: u64, rest: &[&str]) -> Reply {
         let missing = || Problem::not_found(format!("there is no `{}` in a list of {} items", self.path, list.length));
-        let item = self.visit.actor.item_of(list, index).await?.ok_or_else(missing)?;
+        let item = self.admission.actor.item_of(list, index).await?.ok_or_else(missing)?;
         let value = self.read(invocation, list, &[index.to_string()], item.value).await?;
         let keys: Vec<String> = rest.iter().map(|key| (*key).to_owned()).collect();
         let response = match nested::get(&value, &keys).ok_or_else(missing)? {
@@ -179,7 +178,7 @@ impl Request<'_> {
     async fn append(&self, invocation: &Invocation, list: ListRecord) -> Reply {
         let value = self.incoming.payload.json_or_text()?;
         let value = self.guard_item(invocation, (Op::Post, &list), None, value).await?;
-        let (actor, name) = (self.visit.actor.id(), list.name.clone());
+        let (actor, name) = (self.admission.actor.id(), list.name.clone());
         let index = self.edit(list, ListEdit::Append(value)).await?;
         let response = json(StatusCode::CREATED, &json!({ "success": true, "index": index }));
         Ok(located(response, &format!("{}/{actor}/properties/{name}/{index}", self.state.base_url)))
@@ -193,21 +192,27 @@ impl Request<'_> {
         check_preconditions(self.incoming, Some(&list.version))?;
         self.guard_item(invocation, (Op::Delete, &list), None, summary(&list)).await?;
         let name = list.name.clone();
-        self.visit.actor.delete_list(&name, Some(Stored::List(list))).await?;
+        self.admission.actor.delete_list(&name, Some(Stored::List(list))).await?;
         Ok(no_content())
     }
 
     async fn remove_item(&self, invocation: &Invocation, list: ListRecord, index: u64) -> Reply {
+        self.admission.access.check_list(list.name.as_str(), Operation::Write)?;
         if self.state.hooks.has_property_hooks(list.name.as_str()) {
             let missing = || Problem::not_found(format!("list `{}` has {} items", list.name, list.length));
-            let item = self.visit.actor.item_of(&list, index).await?.ok_or_else(missing)?;
+            let item = self.admission.actor.item_of(&list, index).await?.ok_or_else(missing)?;
             self.guard_item(invocation, (Op::Delete, &list), Some(index), item.value).await?;
         }
         self.edit(list, ListEdit::Remove(index)).await?;
         Ok(no_content())
     }
 
-    async fn put_metadata(&self, list: ListRecord) -> Reply {
+    async fn get_metadata(&self, invocation: &Invocation, list: &ListRecord) -> Reply {
+        self.read(invocation, list, &[], Value::Array(Vec::new())).await?;
+        Ok(tagged(self.incoming, &list.version, json(StatusCode::OK, &metadata(list))))
+    }
+
+    async fn put_metadata(&self, invocation: &Invocation, list: ListRecord) -> Reply {
         let fields = self.incoming.payload.object()?;
         let field = |name: &str| match fields.get(name) {
             None => Ok(None),
@@ -219,6 +224,8 @@ impl Request<'_> {
         if description.is_none() && explanation.is_none() {
             return Err(Problem::bad_request("name `description`, `explanation` or both"));
         }
+        let texts = Value::Object(fields.clone());
+        self.guard_item(invocation, (Op::Put, &list), None, texts).await?;
         self.edit(list, ListEdit::Describe { description, explanation }).await?;
         Ok(no_content())
     }
@@ -228,7 +235,7 @@ impl Request<'_> {
         check_preconditions(self.incoming, Some(&list.version))?;
         let name = list.name.clone();
         let only_this = is_conditional(self.incoming);
-        Ok(self.visit.actor.edit_list(&name, Some(Stored::List(list)), edit, only_this).await?)
+        Ok(self.admission.actor.edit_list(&name, Some(Stored::List(list)), edit, only_this).await?)
     }
 }
 

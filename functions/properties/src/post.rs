@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use actingweb_actor::limits::MAX_PROPERTIES_AT_ONCE;
-use actingweb_actor::{BulkItems, BulkWrite, ListError, Stored, Visit};
+use actingweb_actor::{BulkItems, BulkWrite, ListError, Stored};
 use actingweb_hooks::Op;
 use actingweb_protocol::Name;
-use actingweb_web::{AppState, Incoming, Problem, Reply, json};
+use actingweb_protocol::permission::Operation;
+use actingweb_web::{Admission, AppState, Incoming, Problem, Reply, json};
 use futures_util::future::try_join_all;
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -21,20 +22,20 @@ pub(crate) async fn post_properties(state: &AppState, incoming: &Incoming) -> Re
     };
     let names = named.as_ref().map(names).unwrap_or_else(|_| Ok(Vec::new()));
     let known: Vec<&Name> = names.iter().flatten().collect();
-    let visit = incoming.visit_as_owner(state, &known).await?;
+    let admission = incoming.admit(state, &known).await?;
     let (named, names) = (named?, names?);
     if names.is_empty() {
         return Err(Problem::bad_request("the body names no property"));
     }
-    let invocation = incoming.invocation(&visit);
-    let guard = Guard { state, incoming, invocation: &invocation };
-    let seen = &visit.properties;
+    let invocation = incoming.invocation(&admission);
+    let guard = Guard { state, incoming, access: &admission.access, invocation: &invocation };
+    let seen = &admission.properties;
     let writes = names.into_iter().zip(named).map(|(name, (_, value))| async move {
         let write = decide(guard, seen, &name, value).await?;
         Ok::<_, Problem>((name, write))
     });
     let writes = try_join_all(writes).await?;
-    let deleted = write(&visit, &writes).await?;
+    let deleted = write(&admission, &writes).await?;
     let said = writes.into_iter().map(|(name, write)| {
         let deleted = deleted.get(&name).copied().unwrap_or_default();
         (name.to_string(), say(write, deleted))
@@ -88,7 +89,7 @@ async fn decide(
     if value.get("_type").is_some_and(|kind| kind == "list") {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let list = BulkWrite::List { description: text("description"), explanation: text("explanation") };
-        guard.write(Op::Post, name, &[], value).await?;
+        guard.write_list(Op::Post, name, &[], value).await?;
         return Ok(list);
     }
     let is_list = matches!(seen.get(name), Some(Stored::List(_)));
@@ -99,8 +100,9 @@ async fn decide(
                 return Err(Problem::bad_request(format!("property `{name}` is no list: create it first")));
             }
             for (index, value) in &mut items.sets {
-                *value = guard.write(Op::Post, name, &[index.to_string()], value.take()).await?;
+                *value = guard.write_list(Op::Post, name, &[index.to_string()], value.take()).await?;
             }
+            guard.access.check_list(name.as_str(), Operation::Write)?;
             Ok(BulkWrite::Items(items))
         }
         _ => Ok(BulkWrite::Value(guard.write(Op::Post, name, &[], value).await?)),
@@ -131,11 +133,11 @@ fn items(name: &Name, entries: &Value) -> Result<BulkItems, Problem> {
     Ok(items)
 }
 
-async fn write(visit: &Visit, writes: &[(Name, BulkWrite)]) -> Result<HashMap<Name, usize>, Problem> {
+async fn write(admission: &Admission, writes: &[(Name, BulkWrite)]) -> Result<HashMap<Name, usize>, Problem> {
     let wanted: HashSet<&Name> = writes.iter().map(|(name, _)| name).collect();
-    let seen = visit.properties.iter().filter(|(name, _)| wanted.contains(name));
+    let seen = admission.properties.iter().filter(|(name, _)| wanted.contains(name));
     let seen = seen.map(|(name, stored)| (name.clone(), stored.clone())).collect();
-    match visit.actor.write_all(writes, seen).await {
+    match admission.actor.write_all(&admission.access, writes, seen).await {
         Ok(deleted) => Ok(deleted),
         // Here a position is part of the body.
         Err(error @ (ListError::OutOfRange { .. } | ListError::Missing(_))) => {

@@ -3,6 +3,7 @@
 use actingweb_actor::{Change, Stored, StoredProperty};
 use actingweb_hooks::{Invocation, Op};
 use actingweb_protocol::nested;
+use actingweb_protocol::permission::{Operation, Subtree, WriteMode};
 use actingweb_web::conditional::{check_preconditions, is_conditional, tagged};
 use actingweb_web::{Problem, Reply, Verb, json, no_content, text};
 use http::StatusCode;
@@ -12,7 +13,7 @@ use crate::Request;
 use crate::hooks::Guard;
 
 pub(crate) async fn value(request: Request<'_>, stored: Option<Stored>) -> Reply {
-    let invocation = request.incoming.invocation(&request.visit);
+    let invocation = request.incoming.invocation(&request.admission);
     match request.incoming.verb {
         Verb::Get => request.get(&invocation, stored).await,
         Verb::Put if request.incoming.payload.bytes.is_empty() => request.delete(&invocation, stored).await,
@@ -23,10 +24,14 @@ pub(crate) async fn value(request: Request<'_>, stored: Option<Stored>) -> Reply
 }
 
 impl Request<'_> {
+    pub(crate) const fn guard<'a>(&'a self, invocation: &'a Invocation) -> Guard<'a> {
+        Guard { state: self.state, incoming: self.incoming, access: &self.admission.access, invocation }
+    }
+
     /// The value: a string as bare text unless the client asks for JSON, anything else as JSON.
     async fn get(&self, invocation: &Invocation, stored: Option<Stored>) -> Reply {
         let Some(Stored::Value(StoredProperty { name, value, version })) = stored else { return Err(self.missing()) };
-        let guard = Guard { state: self.state, incoming: self.incoming, invocation };
+        let guard = self.guard(invocation);
         let value = guard.read(&name, &self.path.below, value).await?.ok_or_else(|| self.missing())?;
         let response = match nested::get(&value, &self.path.below).ok_or_else(|| self.missing())? {
             Value::String(bare) if !self.incoming.accepts_json() => text(bare),
@@ -42,20 +47,25 @@ impl Request<'_> {
         if new.is_null() {
             return Err(Problem::bad_request(format!("property `{}` cannot be null: delete it instead", self.path)));
         }
-        let guard = Guard { state: self.state, incoming: self.incoming, invocation };
+        let guard = self.guard(invocation);
         let conditional = is_conditional(self.incoming);
         check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
-        if below.is_empty() && !conditional {
+        let access = &self.admission.access;
+        let unconditional = !conditional && access.subtree(name.as_str(), Operation::Write) == Subtree::All;
+        if below.is_empty() && unconditional {
             let value = guard.write(Op::Put, name, below, new).await?;
-            self.visit.actor.write_property(name, &value).await?;
+            self.admission.actor.write_property(name, &value).await?;
             return Ok(no_content());
         }
         let mut attempt = 0;
         let merge = |current: Option<Value>| {
             attempt += 1;
             let lost = conditional && attempt > 1;
+            let how = if below.is_empty() { WriteMode::Replace } else { WriteMode::Merge };
+            let allowed = access.check_writable(&self.path, current.as_ref(), &new, how);
             let merged = if below.is_empty() { Ok(new.clone()) } else { nested::put(current, below, new.clone()) };
             async move {
+                allowed?;
                 if lost {
                     return Err(changed_meanwhile());
                 }
@@ -63,7 +73,7 @@ impl Request<'_> {
                 Ok(Change::Put(guard.write(Op::Put, name, below, merged).await?))
             }
         };
-        self.visit.actor.decide_property(name, stored, merge).await??;
+        self.admission.actor.decide_property(name, stored, merge).await??;
         Ok(no_content())
     }
 
@@ -71,16 +81,20 @@ impl Request<'_> {
     async fn delete(&self, invocation: &Invocation, stored: Option<Stored>) -> Reply {
         let (name, below) = (&self.path.name, self.path.below.as_slice());
         check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
+        let access = &self.admission.access;
         if stored.is_none() {
+            access.check_deletable(&self.path, None)?;
             return if below.is_empty() { Ok(no_content()) } else { Err(self.missing()) };
         }
-        let guard = Guard { state: self.state, incoming: self.incoming, invocation };
+        let guard = self.guard(invocation);
         let conditional = is_conditional(self.incoming);
         let mut attempt = 0;
         let remove = |current: Option<Value>| {
             attempt += 1;
             let lost = conditional && attempt > 1;
+            let allowed = access.check_deletable(&self.path, current.as_ref());
             async move {
+                allowed?;
                 if lost {
                     return Err(changed_meanwhile());
                 }
@@ -95,7 +109,7 @@ impl Request<'_> {
                 Ok(if below.is_empty() { Change::Delete } else { Change::Put(rest) })
             }
         };
-        self.visit.actor.decide_property(name, stored, remove).await??;
+        self.admission.actor.decide_property(name, stored, remove).await??;
         Ok(no_content())
     }
 

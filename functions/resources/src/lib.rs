@@ -1,5 +1,7 @@
 //! `/{actor}/resources`: what the application serves by its own rules.
 
+pub mod openapi;
+
 use actingweb_web::calls::{Callable, call_by_path};
 use actingweb_web::{AppState, Incoming, Problem, Reply, serve, subtree};
 use axum::Router;
@@ -20,9 +22,9 @@ async fn resources(State(state): State<AppState>, incoming: Incoming) -> Reply {
     if incoming.verb.op().is_none() {
         return Err(Problem::method_not_allowed("GET, PUT, POST, DELETE"));
     }
-    let visit = incoming.visit_as_owner(&state, &[]).await?;
+    let admission = incoming.admit(&state, &[]).await?;
     match name {
-        Some(name) => call_by_path(&state, &incoming, &visit, Callable::Resource, name.as_str()).await,
+        Some(name) => call_by_path(&state, &incoming, &admission, Callable::Resource, name.as_str()).await,
         None => Err(Problem::not_found("resources have no list: name one")),
     }
 }

@@ -1,9 +1,14 @@
 //! Plain HTTP on a loopback port.
 
-use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, TcpListener as StdListener};
 use std::{io, time::Duration};
 
+use actingweb_web::ClientAddress;
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -11,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tower::{Service, ServiceExt as _, service_fn};
 
 use crate::StartError;
 
@@ -30,6 +36,17 @@ pub(crate) fn listen(port: u16) -> Result<StdListener, StartError> {
     Ok(listener)
 }
 
+/// The router, told where its requests come from.
+fn from(
+    client: IpAddr,
+    router: Router,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone {
+    service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ClientAddress(client));
+        router.clone().oneshot(request)
+    })
+}
+
 /// Serves until `stop` changes, then lets requests under way finish within [`GRACE`].
 pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
@@ -40,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch
             Some(_) = connections.join_next() => continue,
             _ = stop.changed() => break,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, client)) = accepted else {
             // Out of file descriptors, most likely: some will be free again.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -50,7 +67,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(from(client.ip(), router.clone())));
         // A connection that breaks is its client's business.
         connections.spawn(graceful.watch(connection));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_protocol::{ActorId, Deadline, Name, Timestamp};
-use actingweb_store::{ActorRecord, Attribute, Change, DueJob, Expect, Store, Stored, WriteOutcome};
+use actingweb_store::{ActorRecord, Attribute, Change, DueJob, Expect, Store, Stored, Wanted, WriteOutcome};
 use serde_json::{Map, Value};
 
 use crate::{ActorError, ListError, limits};
@@ -76,7 +76,12 @@ impl Actor {
     /// # Errors
     /// Storage errors.
     pub async fn stored(&self, name: &Name) -> Result<Option<Stored>, ActorError> {
-        Ok(self.store.load(self.id(), &[name]).await?.properties.remove(name))
+        Ok(self
+            .store
+            .load(self.id(), Wanted { properties: &[name], ..Wanted::default() })
+            .await?
+            .properties
+            .remove(name))
     }
 
     /// Up to `limit` properties after a name, in the order of their names, and whether there are more.
@@ -192,6 +197,25 @@ impl Actor {
                 Err(error) => Err(ActorError::Conflict(error.to_string())),
             },
         }
+    }
+
+    /// Deletes a property if it is still as it was seen; whatever came since stays.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn delete_seen(&self, seen: Stored) -> Result<(), ActorError> {
+        let name = seen.name().clone();
+        match seen {
+            Stored::Value(property) => {
+                self.store.delete_property(self.id(), &name, Expect::Version(property.version)).await?;
+            }
+            Stored::List(_) => match self.delete_list(&name, Some(seen)).await {
+                Ok(()) | Err(ListError::Missing(_) | ListError::Plain(_)) => {}
+                Err(ListError::Actor(error)) => return Err(error),
+                Err(error) => return Err(ActorError::Conflict(error.to_string())),
+            },
+        }
+        Ok(())
     }
 
     /// Deletes every property, lists too.

@@ -2,21 +2,27 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actingweb_protocol::{ActorId, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
-use actingweb_store::{ActorRecord, CreateOutcome, DueJob, NewActor, Store, Stored};
+use actingweb_protocol::permission::{Caller, PermissionOverride};
+use actingweb_protocol::{ActorId, Clock, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
+use actingweb_store::{ActorRecord, CreateOutcome, DueJob, NewActor, Snapshot, Store, StoreError, Stored, Wanted};
 
-use crate::{Actor, ActorError, Caller, Credentials, limits};
+use crate::{Actor, ActorError, Credentials, limits};
 
 /// All actors of a deployment. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Actors {
     store: Store,
     keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     base_url: Arc<str>,
     unique_creator: bool,
 }
+
+/// Failed attempts that an address has free in a minute, for each actor.
+const FREE_FAILURES: u64 = 20;
 
 /// What a caller asks for when creating an actor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +60,29 @@ pub enum CreateError {
     Actor(#[from] ActorError),
 }
 
+/// What a request presented, and where it came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// Its credentials.
+    pub credentials: &'a Credentials,
+    /// The client's address; failed attempts are counted by it.
+    pub address: Option<&'a str>,
+}
+
+/// Why a visit did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum VisitError {
+    /// Too many failed attempts from this address in this minute (429).
+    #[error("too many failed attempts")]
+    Guessing {
+        /// When the next attempt is looked at.
+        retry_after: Duration,
+    },
+    /// Storage failed.
+    #[error(transparent)]
+    Actor(#[from] ActorError),
+}
+
 /// One request's view of an actor: the handle, who is calling, and the properties read in the same call.
 #[derive(Debug)]
 pub struct Visit {
@@ -61,6 +90,8 @@ pub struct Visit {
     pub actor: Actor,
     /// Who is calling.
     pub caller: Caller,
+    /// How this trust's permissions differ from its type's.
+    pub changed_by: Option<PermissionOverride>,
     /// Those of the wanted properties that exist.
     pub properties: HashMap<Name, Stored>,
 }
@@ -69,8 +100,14 @@ impl Actors {
     /// All actors in `store`. `base_url` is the deployment's URL without a trailing slash; with `unique_creator` each
     /// creator has one actor at most.
     #[must_use]
-    pub fn new(store: Store, keys: Arc<Keys>, entropy: Arc<dyn Entropy>, base_url: &str, unique_creator: bool) -> Self {
-        Self { store, keys, entropy, base_url: base_url.into(), unique_creator }
+    pub fn new(
+        store: Store,
+        keys: Arc<Keys>,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        base_url: &str,
+        unique_creator: bool,
+    ) -> Self {
+        Self { store, keys, clock, entropy, base_url: base_url.into(), unique_creator }
     }
 
     /// The storage beneath, for work that belongs to no single actor.
@@ -104,34 +141,51 @@ impl Actors {
             CreateOutcome::Created(record) => {
                 Ok(CreatedActor { actor: Actor::new(record, store), passphrase, is_new: true })
             }
-            CreateOutcome::CreatorTaken(id) => match store.load(&id, &[]).await.map_err(ActorError::from)?.actor {
-                Some(record) if self.knows(&record, &passphrase) => {
-                    Ok(CreatedActor { actor: Actor::new(record, store), passphrase, is_new: false })
+            CreateOutcome::CreatorTaken(id) => {
+                match store.load(&id, Wanted::default()).await.map_err(ActorError::from)?.actor {
+                    Some(record) if self.knows(&record, &passphrase) => {
+                        Ok(CreatedActor { actor: Actor::new(record, store), passphrase, is_new: false })
+                    }
+                    _ => Err(CreateError::CreatorTaken),
                 }
-                _ => Err(CreateError::CreatorTaken),
-            },
+            }
         }
     }
 
-    /// Finds an actor, who is calling it, and some of its properties (at most 99): one call to storage. `None` when
-    /// there is no such actor, or no longer.
+    /// Finds an actor, who is calling it, and some of its properties (at most 98): one call to storage, and one more
+    /// that counts a failed attempt. `None` when there is no such actor, or no longer.
     ///
     /// # Errors
-    /// [`ActorError`].
+    /// [`VisitError`].
     pub async fn visit(
         &self,
         id: &ActorId,
-        credentials: &Credentials,
+        from: &Presented<'_>,
         properties: &[&Name],
         deadline: Deadline,
-    ) -> Result<Option<Visit>, ActorError> {
+    ) -> Result<Option<Visit>, VisitError> {
         let store = self.store.with_deadline(deadline);
-        let snapshot = store.load(id, properties).await?;
-        Ok(snapshot.actor.map(|record| Visit {
-            caller: self.recognise(&record, credentials),
-            actor: Actor::new(record, store),
-            properties: snapshot.properties,
-        }))
+        let is_basic = matches!(from.credentials, Credentials::Basic { .. });
+        let secret = from.credentials.presented_secret();
+        let wanted = Wanted { properties, secret: secret.as_ref(), address: from.address.filter(|_| is_basic) };
+        let mut snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
+        let Some(record) = snapshot.actor.take() else { return Ok(None) };
+        if snapshot.failures >= FREE_FAILURES {
+            let into_minute = self.clock.now().as_secs().rem_euclid(60);
+            let wait = Duration::from_secs(60u64.saturating_sub(into_minute.unsigned_abs()));
+            return Err(VisitError::Guessing { retry_after: wait });
+        }
+        let caller = self.recognise(&record, from.credentials, &snapshot);
+        if let (true, Caller::Anonymous, Some(address)) = (is_basic, &caller, from.address) {
+            store.count_failure(id, address).await.map_err(ActorError::from)?;
+        }
+        let changed_by = match snapshot.credential.and_then(|credential| credential.permissions) {
+            // Rights that cannot be read are no rights at all.
+            Some(text) if caller.is_peer() => Some(read_override(id, &text)?),
+            _ => None,
+        };
+        let actor = Actor::new(record, store);
+        Ok(Some(Visit { actor, caller, changed_by, properties: snapshot.properties }))
     }
 
     /// The handle of an actor whose deletion has begun: no request finds it any more, but what it holds can still be
@@ -141,22 +195,47 @@ impl Actors {
         Some(Actor::new(job.departed()?, self.store.with_deadline(deadline)))
     }
 
-    fn recognise(&self, record: &ActorRecord, credentials: &Credentials) -> Caller {
+    fn recognise(&self, record: &ActorRecord, credentials: &Credentials, found: &Snapshot) -> Caller {
         match credentials {
             // The passphrase is checked whatever the name is, so that the time taken says nothing about the name.
-            Credentials::Basic { user, password }
-                if self.knows(record, password)
-                    & (Creator::normalise(user).is_ok_and(|c| c.as_str() == record.creator)) =>
-            {
-                Caller::Creator
+            Credentials::Basic { user, password } => {
+                let is_known = self.knows(record, password);
+                let is_creator = Creator::normalise(user).is_ok_and(|creator| creator.as_str() == record.creator);
+                if is_known & is_creator { Caller::Creator } else { Caller::Anonymous }
             }
-            _ => Caller::Anonymous,
+            Credentials::Bearer(token) => match (&found.session, &found.credential) {
+                (Some(session), _) => {
+                    let is_valid = session.actor == record.id && session.expires > self.clock.now();
+                    if is_valid { Caller::Creator } else { Caller::Anonymous }
+                }
+                (_, Some(trust)) if trust.peer == record.id.as_str() => Caller::Anonymous,
+                (_, Some(trust)) if trust.approved => {
+                    Caller::Peer { id: trust.peer.clone(), relationship: trust.relationship.clone() }
+                }
+                (_, Some(trust)) => Caller::Unapproved { id: trust.peer.clone() },
+                _ if may_have_trustee(record, token) && self.knows(record, token) => Caller::Trustee,
+                _ => Caller::Anonymous,
+            },
+            Credentials::None | Credentials::Other => Caller::Anonymous,
         }
     }
 
     fn knows(&self, record: &ActorRecord, passphrase: &str) -> bool {
         self.keys.verify(Purpose::Passphrase, record.id.as_str(), passphrase, &record.passphrase_hash)
     }
+}
+
+/// The rule of the reference for the trustee's bearer: a trustee, and a passphrase that is hard to guess.
+fn may_have_trustee(record: &ActorRecord, token: &str) -> bool {
+    record.trustee_root.is_some() && record.creator.eq_ignore_ascii_case("trustee") && token.len() >= 13
+}
+
+fn read_override(actor: &ActorId, text: &str) -> Result<PermissionOverride, VisitError> {
+    let parsed = serde_json::from_str(text).map_err(|error| error.to_string());
+    parsed.and_then(|value| PermissionOverride::parse(&value).map_err(|error| error.to_string())).map_err(|what| {
+        let key = format!("a credential of actor {actor}");
+        ActorError::Internal(StoreError::Corrupt { key, what }).into()
+    })
 }
 
 fn check_passphrase(passphrase: &str) -> Result<(), CreateError> {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use actingweb_protocol::Name;
+use actingweb_protocol::permission::{Access, Operation, Subtree, WriteMode};
+use actingweb_protocol::{Name, PropertyPath};
 use actingweb_store::{ListChange, ListItem, ListRecord, MAX_TRANSACTION_ITEMS, Stored, Write};
 use serde_json::Value;
 
@@ -35,13 +36,14 @@ pub struct BulkItems {
 }
 
 impl Actor {
-    /// Writes several properties, all or none. `seen` is what was read under their names. Gives the number of items
-    /// deleted, by list.
+    /// Writes several properties, all or none, as far as `access` lets plain values be written: that depends on what
+    /// they replace. `seen` is what was read under their names. Gives the number of items deleted, by list.
     ///
     /// # Errors
     /// [`ListError`] for lists, [`ActorError::Conflict`] for a plain value where a list is, limits; storage errors.
     pub async fn write_all(
         &self,
+        access: &Access,
         writes: &[(Name, BulkWrite)],
         seen: HashMap<Name, Stored>,
     ) -> Result<HashMap<Name, usize>, ListError> {
@@ -63,7 +65,7 @@ impl Actor {
                     BulkWrite::Value(_) if matches!(stored, Some(Stored::List(_))) => {
                         return Err(ActorError::is_list(name).into());
                     }
-                    BulkWrite::Value(value) => Write::PutValue(name.clone(), value.clone()),
+                    BulkWrite::Value(value) => permitted(access, name, stored, value)?,
                     BulkWrite::List { description, explanation } => {
                         create(name, stored, description.clone(), explanation.clone())?
                     }
@@ -112,4 +114,18 @@ impl Actor {
         list.length = end.saturating_sub(count(deletes.len()));
         Ok(ListChange { list, puts, deletes })
     }
+}
+
+/// A write that replaces nothing the caller may not write; what is there must then still be what was looked at.
+fn permitted(access: &Access, name: &Name, stored: Option<Stored>, value: &Value) -> Result<Write, ListError> {
+    if access.subtree(name.as_str(), Operation::Write) == Subtree::All {
+        return Ok(Write::PutValue(name.clone(), value.clone()));
+    }
+    let (old, version) = match stored {
+        Some(Stored::Value(property)) => (Some(property.value), Some(property.version)),
+        _ => (None, None),
+    };
+    let path = PropertyPath { name: name.clone(), below: Vec::new() };
+    access.check_writable(&path, old.as_ref(), value, WriteMode::Replace).map_err(ListError::Denied)?;
+    Ok(Write::ReplaceValue(name.clone(), value.clone(), version))
 }

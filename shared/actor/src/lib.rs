@@ -6,15 +6,16 @@
 mod actor;
 mod actors;
 mod bulk;
-mod caller;
+mod credentials;
 mod error;
 pub mod limits;
 mod lists;
 
+pub use actingweb_protocol::permission::Caller;
 pub use actingweb_store::{Attribute, Change, ListItem, ListRecord, Stored, StoredProperty};
 pub use actor::Actor;
-pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Visit};
+pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Presented, Visit, VisitError};
 pub use bulk::{BulkItems, BulkWrite};
-pub use caller::{Caller, Credentials};
+pub use credentials::{Credentials, SESSION_PREFIX};
 pub use error::ActorError;
 pub use lists::{ListEdit, ListError};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use actingweb_protocol::permission::Denied;
 use actingweb_protocol::{Name, Rank};
 use actingweb_store::{ListChange, ListItem, ListRecord, Stored, Write};
 use serde_json::Value;
@@ -70,6 +71,9 @@ pub enum ListError {
     /// No item has this handle or value.
     #[error("list `{0}` has no such item")]
     NoSuchItem(Name),
+    /// The caller may not. The text is for logs.
+    #[error(transparent)]
+    Denied(Denied),
     /// Everything that has nothing to do with lists.
     #[error(transparent)]
     Actor(#[from] ActorError),

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_protocol::permission::{Policy, PolicyBuilder, TrustDefinition};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -60,6 +61,7 @@ pub struct App {
     pub(crate) lifecycle: Vec<(EventKind, Registered<Lifecycle>)>,
     pub(crate) states: Vec<PendingState>,
     pub(crate) problems: Vec<Problem>,
+    pub(crate) policy: PolicyBuilder,
     last: Option<Last>,
 }
 
@@ -96,6 +98,7 @@ impl App {
             lifecycle: Vec::new(),
             states: Vec::new(),
             problems: Vec::new(),
+            policy: Policy::builder(),
             last: None,
         }
     }
@@ -121,6 +124,20 @@ impl App {
     /// Whether a creator may have one actor only; off unless asked for.
     pub const fn unique_creator(mut self, unique: bool) -> Self {
         self.info.unique_creator = unique;
+        self
+    }
+
+    /// Adds a kind of relationship, or redefines a built-in one.
+    pub fn trust_type(mut self, definition: TrustDefinition) -> Self {
+        self.policy = self.policy.trust_type(definition);
+        self
+    }
+
+    /// Adds a path rule (role, path, methods, `a` to allow or `r` to reject), before the default ones and behind those
+    /// added earlier. When not to use it: for properties, methods, actions and resources of peers, whose trust type
+    /// decides.
+    pub fn path_rule(mut self, role: &str, path: &str, methods: &str, access: &str) -> Self {
+        self.policy = self.policy.path_rule(role, path, methods, access);
         self
     }
 

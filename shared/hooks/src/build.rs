@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use actingweb_protocol::permission::PolicyError;
 use actingweb_protocol::{Name, NameError};
 use futures_util::future::join_all;
 
@@ -84,6 +85,9 @@ pub enum Problem {
         /// What the factory said.
         source: BoxError,
     },
+    /// A trust type or a path rule that is none.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// `.tool(..)` after a hook that can be none.
     #[error("the {kind} hook `{hook}` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`")]
     NotATool {
@@ -117,9 +121,14 @@ impl App {
         check_states(&self.resources, &states, &mut problems);
         check_states(&self.properties, &states, &mut problems);
         check_states(self.lifecycle.iter().map(|(_, hook)| hook), &states, &mut problems);
-        if !problems.is_empty() {
-            return Err(BuildError(problems));
-        }
+        let policy = match self.policy.build() {
+            Ok(policy) if problems.is_empty() => policy,
+            Ok(_) => return Err(BuildError(problems)),
+            Err(error) => {
+                problems.push(error.into());
+                return Err(BuildError(problems));
+            }
+        };
 
         let mut lifecycle: HashMap<_, Vec<_>> = HashMap::new();
         for (event, hook) in self.lifecycle {
@@ -137,6 +146,7 @@ impl App {
                 states: states.made,
             }),
             info: self.info,
+            policy,
             methods: Table::new(self.methods),
             actions: Table::new(self.actions),
             resources: Table::new(self.resources),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use actingweb_protocol::permission::Policy;
+
 use crate::call::{Call, Event, EventKind, Invocation, Op, Operation, Shared};
 use crate::engine::Engine;
 use crate::error::{HookError, HookFailure, Stop};
@@ -25,6 +27,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) info: AppInfo,
+    pub(crate) policy: Policy,
     pub(crate) methods: Table<Method>,
     pub(crate) actions: Table<Action>,
     pub(crate) resources: Table<Resource>,
@@ -59,6 +62,12 @@ impl Hooks {
     #[must_use]
     pub fn app(&self) -> &AppInfo {
         &self.0.info
+    }
+
+    /// Who may do what: the application's trust types and path rules.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
     }
 
     /// The methods to list, in the order of registration; wildcards are not listed.

@@ -1,9 +1,11 @@
 //! What the framework and its callers can learn about an application and its hooks.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::kind::Kind;
-use crate::registry::Registered;
+use crate::registry::{Registered, WILDCARD};
 use crate::schema::Schema;
 
 /// One hook as `GET /{actor}/methods` and `/actions` list it.
@@ -42,6 +44,26 @@ impl HookInfo {
             annotations: hook.about.annotations.clone(),
         }
     }
+}
+
+impl crate::App {
+    /// The methods to list, as [`Hooks::methods`](crate::Hooks::methods) does once the application is built.
+    #[must_use]
+    pub fn methods(&self) -> Vec<HookInfo> {
+        listed(&self.methods)
+    }
+
+    /// The actions to list, as [`Hooks::actions`](crate::Hooks::actions) does once the application is built.
+    #[must_use]
+    pub fn actions(&self) -> Vec<HookInfo> {
+        listed(&self.actions)
+    }
+}
+
+/// The first hook of each name; wildcards are not listed.
+fn listed<K: Kind>(hooks: &[Registered<K>]) -> Vec<HookInfo> {
+    let mut seen = HashSet::from([WILDCARD]);
+    hooks.iter().filter(|hook| seen.insert(&*hook.name)).map(HookInfo::of).collect()
 }
 
 /// Hints on what calling a hook does, in the words of MCP's tool annotations. Hints: nothing enforces them.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Policy                what an application allows: trust types and path rules, built once at start
-//!   └ access(principal, override) -> Access      one caller's rights, made once per request
+//!   └ access(caller, override) -> Access      one caller's rights, made once per request
 //!        ├ authorize(path, verb)                 may this request go on at all? Once per request, before anything else
 //!        ├ check(category, target, operation)    a method, an action, a tool, a resource, a prompt, one property path
 //!        ├ check_list(name, operation)           a list property and its items
@@ -21,7 +21,7 @@
 //!    type leaves out) and for all other paths of an actor, the [`PathRule`]s decide: the first that applies allows or
 //!    rejects; none denies.
 //!
-//! A peer whose trust is not approved is [`Principal::Unapproved`]: anonymous everywhere but in its own handshake.
+//! A peer whose trust is not approved is [`Caller::Unapproved`]: anonymous everywhere but in its own handshake.
 //!
 //! # Patterns
 //!
@@ -40,7 +40,7 @@
 //!
 //! # When not to use it
 //!
-//! It knows neither credentials nor approval: find the [`Principal`] first. What [`Denied`] says is for logs; a caller
+//! It knows neither credentials nor approval: find the [`Caller`] first. What [`Denied`] says is for logs; a caller
 //! learns its status only, since the text names patterns and paths that may be hidden from it.
 
 mod access;
@@ -195,7 +195,7 @@ impl fmt::Display for Verb {
 
 /// Who is calling, as far as rights go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Principal {
+pub enum Caller {
     /// The actor's creator.
     Creator,
     /// The holder of the creator's passphrase on behalf of `trustee_root`.
@@ -216,7 +216,33 @@ pub enum Principal {
     Anonymous,
 }
 
-impl fmt::Display for Principal {
+impl Caller {
+    /// Whether this is the actor's creator.
+    #[must_use]
+    pub const fn is_creator(&self) -> bool {
+        matches!(self, Self::Creator)
+    }
+
+    /// Whether this is another actor, in an approved relationship.
+    #[must_use]
+    pub const fn is_peer(&self) -> bool {
+        matches!(self, Self::Peer { .. })
+    }
+
+    /// One word for logs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Creator => "creator",
+            Self::Trustee => "trustee",
+            Self::Peer { .. } => "peer",
+            Self::Unapproved { .. } => "unapproved",
+            Self::Anonymous => "anonymous",
+        }
+    }
+}
+
+impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Creator => f.write_str("the creator"),
@@ -234,10 +260,10 @@ pub type Decision = Result<(), Denied>;
 
 /// A request that was refused. For logs, not for the caller: it names what may be hidden from it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{principal} may not {action} {}: {reason}", target.escape_debug())]
+#[error("{caller} may not {action} {}: {reason}", target.escape_debug())]
 pub struct Denied {
     /// Who asked, in words without an id.
-    pub principal: String,
+    pub caller: String,
     /// The operation or the verb.
     pub action: &'static str,
     /// What was asked for, as a path below the actor: `properties/private/key`, or `/` for the actor itself.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use actingweb_protocol::{ActorId, Creator, Name, Timestamp};
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
+use crate::credentials::{PresentedSecret, Session, TrustCredential};
 use crate::item::{Item, Row, number, text};
 use crate::properties::Stored;
 use crate::store::{Cancelled, refused};
@@ -51,6 +52,17 @@ pub enum CreateOutcome {
     CreatorTaken(ActorId),
 }
 
+/// What is read along with an actor, in the same call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Properties the request is about (at most 98, no duplicates).
+    pub properties: &'a [&'a Name],
+    /// The secret it presented.
+    pub secret: Option<&'a PresentedSecret>,
+    /// The address whose failed attempts count.
+    pub address: Option<&'a str>,
+}
+
 /// What one request needs to know, read in one call.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -58,6 +70,12 @@ pub struct Snapshot {
     pub actor: Option<ActorRecord>,
     /// Those of the wanted properties that exist.
     pub properties: HashMap<Name, Stored>,
+    /// What the presented secret means, if it is a trust's.
+    pub credential: Option<TrustCredential>,
+    /// What the presented secret means, if it is a session token; it may have ended.
+    pub session: Option<Session>,
+    /// Failed attempts from the address in this minute.
+    pub failures: u64,
 }
 
 impl Store {
@@ -87,23 +105,32 @@ impl Store {
         }
     }
 
-    /// Reads the actor and, in the same call, properties that the request is about (at most 99, no duplicates).
-    /// Strongly consistent.
+    /// Reads the actor and what else is wanted in one call. Strongly consistent.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn load(&self, id: &ActorId, properties: &[&Name]) -> Result<Snapshot, StoreError> {
+    pub async fn load(&self, id: &ActorId, wanted: Wanted<'_>) -> Result<Snapshot, StoreError> {
         let pk = keys::actor(id);
-        let wanted = std::iter::once(keys::ACTOR.to_owned()).chain(properties.iter().map(|name| keys::property(name)));
-        let items = self.batch_get(wanted.map(|sk| item::key(&pk, &sk)).collect()).await?;
+        let mut keys_wanted = vec![item::key(&pk, keys::ACTOR)];
+        keys_wanted.extend(wanted.properties.iter().map(|name| item::key(&pk, &keys::property(name))));
+        keys_wanted.extend(wanted.secret.map(|secret| secret.key(id)));
+        keys_wanted.extend(wanted.address.map(|address| self.failures_key(id, address)));
+        let items = self.batch_get(keys_wanted).await?;
         let mut snapshot = Snapshot::default();
         for found in &items {
             let row = Row::read(found)?;
-            if row.text("sk")? == keys::ACTOR {
-                snapshot.actor = from_row(&row, id)?;
-            } else {
-                let property = Stored::from_row(&row)?;
-                snapshot.properties.insert(property.name().clone(), property);
+            match row.text("sk")? {
+                keys::ACTOR => snapshot.actor = from_row(&row, id)?,
+                keys::TOKEN => snapshot.session = Some(Session::from_row(&row)?),
+                sk if sk.starts_with(keys::CREDENTIAL) => snapshot.credential = Some(TrustCredential::from_row(&row)?),
+                sk if sk.starts_with(keys::FAILURES) => {
+                    let failures = row.optional_number("failures")?.unwrap_or_default();
+                    snapshot.failures = u64::try_from(failures).unwrap_or_default();
+                }
+                _ => {
+                    let property = Stored::from_row(&row)?;
+                    snapshot.properties.insert(property.name().clone(), property);
+                }
             }
         }
         Ok(snapshot)

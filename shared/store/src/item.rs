@@ -10,7 +10,7 @@ use crate::StoreError;
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The schema version written to every item as `v`. Readers accept this one and the one before.
-const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 1;
 
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())

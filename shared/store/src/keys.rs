@@ -48,6 +48,30 @@ pub(crate) fn attribute(bucket_name: &str, name: &str) -> String {
     format!("{}{}", bucket(bucket_name), escape(name))
 }
 
+/// What sort keys of credentials begin with.
+pub(crate) const CREDENTIAL: &str = "CRED#";
+
+/// What a bearer secret means to an actor.
+pub(crate) fn credential(hash: &str) -> String {
+    format!("{CREDENTIAL}{hash}")
+}
+
+/// Partition of a token of ours.
+pub(crate) fn token(hash: &str) -> String {
+    format!("T#{hash}")
+}
+
+/// Sort key of a token of ours.
+pub(crate) const TOKEN: &str = "TOKEN";
+
+/// What sort keys of failed attempts begin with.
+pub(crate) const FAILURES: &str = "FAIL#";
+
+/// Failed attempts from an address in one minute since the epoch.
+pub(crate) fn failures(address: &str, minute: i64) -> String {
+    format!("{FAILURES}{}#{minute}", escape(address))
+}
+
 /// Partition in which a creator's actors are found.
 pub(crate) fn creator_lookup(creator: &str) -> String {
     format!("L#creator#{}", sha256_hex(creator))

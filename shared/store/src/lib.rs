@@ -6,6 +6,7 @@
 
 mod actors;
 mod attributes;
+mod credentials;
 mod deletions;
 mod due;
 mod error;
@@ -17,8 +18,9 @@ mod store;
 mod table;
 mod writes;
 
-pub use actors::{ActorRecord, CreateOutcome, NewActor, Snapshot};
+pub use actors::{ActorRecord, CreateOutcome, NewActor, Snapshot, Wanted};
 pub use attributes::Attribute;
+pub use credentials::{PresentedSecret, Session, TrustCredential};
 pub use due::{DueJob, DueWork};
 pub use error::StoreError;
 pub use lists::{ListChange, ListItem, ListRecord};

@@ -21,6 +21,8 @@ pub const MAX_TRANSACTION_ITEMS: usize = 100;
 pub enum Write {
     /// Write a plain value where no list is.
     PutValue(Name, Value),
+    /// Write a plain value where this version is, or nothing.
+    ReplaceValue(Name, Value, Option<String>),
     /// Make a list where nothing is.
     CreateList {
         /// Its name.
@@ -39,7 +41,7 @@ pub enum Write {
 impl Write {
     fn name(&self) -> &Name {
         match self {
-            Self::PutValue(name, _) | Self::CreateList { name, .. } => name,
+            Self::PutValue(name, _) | Self::ReplaceValue(name, ..) | Self::CreateList { name, .. } => name,
             Self::ChangeList(change) => &change.list.name,
             Self::DeleteList(list) => &list.name,
         }
@@ -49,7 +51,7 @@ impl Write {
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
-            Self::PutValue(..) | Self::CreateList { .. } => 1,
+            Self::PutValue(..) | Self::ReplaceValue(..) | Self::CreateList { .. } => 1,
             // The row, and a job when the items are left to the worker.
             Self::ChangeList(change) => 2 + change.puts.len() + change.deletes.len(),
             Self::DeleteList(_) => 2,
@@ -132,6 +134,10 @@ impl Store {
         match write {
             Write::PutValue(name, value) => {
                 items.push(self.put_if(property_item(actor, &name, &value, version), Expect::Any)?);
+            }
+            Write::ReplaceValue(name, value, seen) => {
+                let expect = seen.map_or(Expect::Absent, Expect::Version);
+                items.push(self.put_if(property_item(actor, &name, &value, version), expect)?);
             }
             Write::CreateList { name, description, explanation } => {
                 let list = ListRecord::new(name, description, explanation, version.to_owned());

@@ -1,12 +1,11 @@
 //! Calling hooks that answer by name: what methods, actions and resources have in common.
 
-use actingweb_actor::Visit;
 use actingweb_hooks::{CallOutcome, Op};
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::{AppState, Incoming, Problem, Reply, Verb, json, no_content};
+use crate::{Admission, AppState, Incoming, Problem, Reply, Verb, json, no_content};
 
 /// The largest body of a call, in bytes.
 pub const MAX_INPUT_BYTES: usize = 1 << 20;
@@ -52,12 +51,12 @@ impl Callable {
 pub async fn call(
     state: &AppState,
     incoming: &Incoming,
-    visit: &Visit,
+    admission: &Admission,
     (kind, name): (Callable, &str),
     op: Op,
     data: Value,
 ) -> CallOutcome {
-    let invocation = incoming.invocation(visit);
+    let invocation = incoming.invocation(admission);
     let outcome = async {
         match kind {
             Callable::Method => state.hooks.call_method(&invocation, name, op, data).await,
@@ -72,10 +71,16 @@ pub async fn call(
 ///
 /// # Errors
 /// 400 for a body that is not JSON, 405, the statuses of hook failures, and of unknown names.
-pub async fn call_by_path(state: &AppState, incoming: &Incoming, visit: &Visit, kind: Callable, name: &str) -> Reply {
+pub async fn call_by_path(
+    state: &AppState,
+    incoming: &Incoming,
+    admission: &Admission,
+    kind: Callable,
+    name: &str,
+) -> Reply {
     let op = operation(incoming)?;
     let data = if op.has_data() { input(incoming)? } else { Value::Null };
-    answer(call(state, incoming, visit, (kind, name), op, data).await, kind, name, op)
+    answer(call(state, incoming, admission, (kind, name), op, data).await, kind, name, op)
 }
 
 /// The operation of a request for one hook.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use actingweb_actor::{Credentials, Visit};
-use actingweb_hooks::{Invocation, Op};
+use actingweb_hooks::Op;
 use actingweb_protocol::{ActorId, Name, PropertyPath, json};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
@@ -11,7 +10,6 @@ use http::{HeaderMap, Method, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
-use crate::authorization::credentials;
 use crate::observe::RequestContext;
 use crate::{AppState, Problem, path};
 
@@ -202,58 +200,6 @@ impl Incoming {
         ActorId::parse(self.segments.first().map_or("", String::as_str)).map_err(|_| unknown_actor())
     }
 
-    /// Finds the actor and who is calling, in one call to storage, together with properties the request is about.
-    ///
-    /// # Errors
-    /// 404 for an actor that does not exist; storage errors.
-    pub async fn visit(&self, state: &AppState, properties: &[&Name]) -> Result<Visit, Problem> {
-        let id = self.actor_id()?;
-        // Malformed credentials make nobody; `owner_only` says what is wrong with them where they matter.
-        let credentials = credentials(&self.headers).unwrap_or_default();
-        let visit = state.actors.visit(&id, &credentials, properties, self.context.deadline).await?;
-        let visit = visit.ok_or_else(unknown_actor)?;
-        self.context.note_caller(&id, visit.caller.kind());
-        Ok(visit)
-    }
-
-    /// Lets only the actor's creator pass.
-    ///
-    /// # Errors
-    /// 401 with a challenge for none or malformed credentials, 403 for wrong ones.
-    pub fn owner_only(&self, state: &AppState, visit: &Visit) -> Result<(), Problem> {
-        if visit.caller.is_creator() {
-            return Ok(());
-        }
-        match credentials(&self.headers) {
-            Err(reason) => Err(Problem::unauthorized(state.realm(), reason)),
-            Ok(Credentials::None) => {
-                Err(Problem::unauthorized(state.realm(), "sign in as the actor's creator with its passphrase"))
-            }
-            Ok(_) => Err(Problem::forbidden("these credentials give no access to this")),
-        }
-    }
-
-    /// [`Incoming::visit`] by the creator.
-    ///
-    /// # Errors
-    /// As [`Incoming::visit`] and [`Incoming::owner_only`].
-    pub async fn visit_as_owner(&self, state: &AppState, properties: &[&Name]) -> Result<Visit, Problem> {
-        let visit = self.visit(state, properties).await?;
-        self.owner_only(state, &visit)?;
-        Ok(visit)
-    }
-
-    /// What hooks learn of this request.
-    #[must_use]
-    pub fn invocation(&self, visit: &Visit) -> Invocation {
-        Invocation {
-            actor: Some(visit.actor.clone()),
-            caller: visit.caller.clone(),
-            request_id: self.context.id.to_string(),
-            deadline: self.context.deadline,
-        }
-    }
-
     /// How long until the deadline of this request.
     #[must_use]
     pub fn time_left(&self) -> Duration {
@@ -325,7 +271,7 @@ impl Payload {
     }
 }
 
-fn unknown_actor() -> Problem {
+pub(crate) fn unknown_actor() -> Problem {
     Problem::not_found("there is no such actor")
 }
 

@@ -1,22 +1,25 @@
 //! What every endpoint group shares.
 //!
-//! A group's handlers take an [`Incoming`] request, learn from [`Incoming::visit`] which actor it is about and who is
-//! calling, and answer with a [`Reply`] or a [`Problem`]. [`serve`] puts around them what no handler should think about:
+//! A group's handlers take an [`Incoming`] request, learn from [`Incoming::admit`] which actor it is about and what the
+//! caller may do, and answer with a [`Reply`] or a [`Problem`]. [`serve`] puts around them what no handler should think about:
 //! request ids, deadlines, panics, problem documents, the request log line.
 
+mod admission;
 mod authorization;
 pub mod calls;
 pub mod conditional;
 mod incoming;
 mod observe;
+pub mod openapi;
 pub mod paging;
 mod path;
 mod problem;
 mod reply;
 mod state;
 
+pub use admission::{Admission, not_allowed};
 pub use incoming::{Incoming, MAX_BODY_BYTES, Payload, Verb};
-pub use observe::{RequestContext, serve, subtree};
+pub use observe::{ClientAddress, RequestContext, serve, subtree};
 pub use problem::Problem;
 pub use reply::{Reply, html, json, no_content, text};
 pub use state::AppState;

@@ -1,5 +1,6 @@
 //! Around every handler: the request's id and deadline, panics, problem documents, the log line.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,8 +28,14 @@ pub struct RequestContext {
     pub id: Arc<str>,
     /// When the reply must have left.
     pub deadline: Deadline,
+    /// The client's address, where whoever received the request knows it.
+    pub address: Option<IpAddr>,
     notes: Arc<Mutex<Notes>>,
 }
+
+/// The client's address, as an extension of a request: put there by what received it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub IpAddr);
 
 #[derive(Debug, Default)]
 struct Notes {
@@ -49,7 +56,7 @@ impl RequestContext {
         let id = given.map_or_else(|| random_hex(&*state.entropy, 16), str::to_owned).into();
         let limit = Deadline::after(Instant::now().into_std(), state.time_limit);
         let deadline = deadline.map_or(limit, |deadline| deadline.earlier(limit));
-        Self { id, deadline, notes: Arc::default() }
+        Self { id, deadline, address: None, notes: Arc::default() }
     }
 
     pub(crate) fn note_verb(&self, verb: &'static str) {
@@ -102,7 +109,8 @@ pub fn serve(routes: Router<AppState>, state: AppState) -> Router {
 async fn observe(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let deadline = request.extensions().get::<Deadline>().copied();
-    let context = RequestContext::new(&state, request.headers().get(REQUEST_ID), deadline);
+    let mut context = RequestContext::new(&state, request.headers().get(REQUEST_ID), deadline);
+    context.address = request.extensions().get::<ClientAddress>().map(|client| client.0);
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     request.extensions_mut().insert(context.clone());

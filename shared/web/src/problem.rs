@@ -92,7 +92,7 @@ impl Problem {
         self
     }
 
-    fn retry_after(self, wait: Duration) -> Self {
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1000).max(1);
         self.with(header::RETRY_AFTER, &seconds.to_string())
     }
@@ -157,6 +157,7 @@ impl From<ListError> for Problem {
                 Self::not_found(error.to_string())
             }
             ListError::Changed(_) => Self::new(StatusCode::PRECONDITION_FAILED, error.to_string()),
+            ListError::Denied(denied) => denied.into(),
             ListError::Plain(_) => Self::conflict(error.to_string()),
             ListError::Actor(error) => error.into(),
         }

@@ -113,8 +113,9 @@ async fn what_a_request_under_way_wrote_too_late_goes_at_the_last_look() {
     let ann = furnish(&site, 1).await;
     let id = actingweb_protocol::ActorId::parse(&ann.id).unwrap();
     let credentials = actingweb_actor::Credentials::default();
+    let from = actingweb_actor::Presented { credentials: &credentials, address: None };
     let deadline = actingweb_protocol::Deadline::after(std::time::Instant::now(), Duration::from_secs(20));
-    let visit = site.state().actors.visit(&id, &credentials, &[], deadline).await.unwrap().unwrap();
+    let visit = site.state().actors.visit(&id, &from, &[], deadline).await.unwrap().unwrap();
 
     ann.delete("").await.expect(204);
     site.drain().await;

@@ -3,31 +3,31 @@
 use std::sync::Arc;
 
 use super::paths::{self, PathVerdict};
-use super::{Category, Decision, Denied, Operation, PathRule, Permissions, Principal, Reason, Rules, Subtree, Verb};
+use super::{Caller, Category, Decision, Denied, Operation, PathRule, Permissions, Reason, Rules, Subtree, Verb};
 
 /// What one caller may do on one actor. Made by [`super::Policy::access`]; cheap to clone, valid as long as the trust it
 /// was made from: for one request.
 #[derive(Clone, Debug)]
 pub struct Access {
-    caller: Principal,
+    caller: Caller,
     /// A peer's; `None` for everybody else, and for peers of an unregistered relationship.
     permissions: Option<Arc<Permissions>>,
     paths: Arc<[PathRule]>,
 }
 
 impl Access {
-    pub(super) const fn new(caller: Principal, permissions: Option<Arc<Permissions>>, paths: Arc<[PathRule]>) -> Self {
+    pub(super) const fn new(caller: Caller, permissions: Option<Arc<Permissions>>, paths: Arc<[PathRule]>) -> Self {
         Self { caller, permissions, paths }
     }
 
     /// Whose rights these are.
     #[must_use]
-    pub const fn caller(&self) -> &Principal {
+    pub const fn caller(&self) -> &Caller {
         &self.caller
     }
 
     pub(super) const fn is_creator(&self) -> bool {
-        matches!(self.caller, Principal::Creator)
+        matches!(self.caller, Caller::Creator)
     }
 
     /// May a request go on? `path` is below the actor (`""` or `/` is the actor itself), decoded, such as
@@ -166,7 +166,7 @@ impl Access {
 
     fn refused(&self, action: &'static str, target: String, reason: Reason) -> Denied {
         let target = if target.is_empty() { "/".to_owned() } else { target };
-        Denied { principal: self.caller.to_string(), action, target, reason }
+        Denied { caller: self.caller.to_string(), action, target, reason }
     }
 }
 

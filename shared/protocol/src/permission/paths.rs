@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Operation, Principal, Verb};
+use super::{Caller, Operation, Verb};
 
 /// One rule for the paths of an actor. In a list of them, the first that applies decides.
 ///
@@ -139,15 +139,15 @@ impl PathRule {
     }
 
     /// Whether the role is this caller's. The creator is not asked: it may do everything.
-    fn concerns(&self, caller: &Principal) -> bool {
+    fn concerns(&self, caller: &Caller) -> bool {
         match &self.role {
             Role::Everybody => true,
-            Role::Authenticated => matches!(caller, Principal::Trustee | Principal::Peer { .. }),
-            Role::Creator => matches!(caller, Principal::Creator),
-            Role::Trustee => matches!(caller, Principal::Trustee),
-            Role::Owner => matches!(caller, Principal::Peer { .. }),
-            Role::Handshake => matches!(caller, Principal::Peer { .. } | Principal::Unapproved { .. }),
-            Role::Relationship(name) => matches!(caller, Principal::Peer { relationship, .. } if relationship == name),
+            Role::Authenticated => matches!(caller, Caller::Trustee | Caller::Peer { .. }),
+            Role::Creator => matches!(caller, Caller::Creator),
+            Role::Trustee => matches!(caller, Caller::Trustee),
+            Role::Owner => matches!(caller, Caller::Peer { .. }),
+            Role::Handshake => matches!(caller, Caller::Peer { .. } | Caller::Unapproved { .. }),
+            Role::Relationship(name) => matches!(caller, Caller::Peer { relationship, .. } if relationship == name),
         }
     }
 
@@ -156,24 +156,24 @@ impl PathRule {
     }
 
     /// Whether the first segments of rule and path agree, as far as both go.
-    fn agrees(&self, caller: &Principal, path: &[&str]) -> bool {
+    fn agrees(&self, caller: &Caller, path: &[&str]) -> bool {
         self.path.iter().zip(path).all(|(segment, actual)| match segment {
             Segment::Word(word) => word == actual,
             Segment::Any => !actual.is_empty(),
             Segment::PeerId => match caller {
-                Principal::Peer { id, .. } | Principal::Unapproved { id } if self.allows => id == actual,
+                Caller::Peer { id, .. } | Caller::Unapproved { id } if self.allows => id == actual,
                 _ => !actual.is_empty(),
             },
         })
     }
 
-    fn reaches(&self, caller: &Principal, path: &[&str]) -> bool {
+    fn reaches(&self, caller: &Caller, path: &[&str]) -> bool {
         let root_only = self.path.is_empty() && !path.is_empty();
         !root_only && self.path.len() <= path.len() && self.agrees(caller, path)
     }
 
     /// Whether it could apply to some path below this one, without applying to the path itself.
-    fn reaches_below(&self, caller: &Principal, path: &[&str]) -> bool {
+    fn reaches_below(&self, caller: &Caller, path: &[&str]) -> bool {
         self.path.len() > path.len() && self.agrees(caller, path)
     }
 }
@@ -201,7 +201,7 @@ pub(super) fn segments(path: &str) -> Vec<&str> {
 }
 
 /// What the rules say of a request.
-pub(super) fn judge<'r>(rules: &'r [PathRule], caller: &Principal, path: &[&str], verb: Verb) -> PathVerdict<'r> {
+pub(super) fn judge<'r>(rules: &'r [PathRule], caller: &Caller, path: &[&str], verb: Verb) -> PathVerdict<'r> {
     first(rules, |rule| rule.concerns(caller) && rule.covers(verb) && rule.reaches(caller, path))
 }
 
@@ -209,7 +209,7 @@ pub(super) fn judge<'r>(rules: &'r [PathRule], caller: &Principal, path: &[&str]
 /// applies if it covers any verb that might bring it about.
 pub(super) fn judge_operation<'r>(
     rules: &'r [PathRule],
-    caller: &Principal,
+    caller: &Caller,
     path: &[&str],
     operation: Operation,
 ) -> PathVerdict<'r> {
@@ -217,7 +217,7 @@ pub(super) fn judge_operation<'r>(
 }
 
 /// Whether some rule rejects an operation on some path below this one. Some that never get their turn count as well.
-pub(super) fn rejects_below(rules: &[PathRule], caller: &Principal, path: &[&str], operation: Operation) -> bool {
+pub(super) fn rejects_below(rules: &[PathRule], caller: &Caller, path: &[&str], operation: Operation) -> bool {
     rules
         .iter()
         .filter(|rule| !rule.allows && rule.concerns(caller) && rule.covers_operation(operation))
@@ -225,7 +225,7 @@ pub(super) fn rejects_below(rules: &[PathRule], caller: &Principal, path: &[&str
 }
 
 /// Whether the rules allow an operation on the path or on some path below it.
-pub(super) fn allows_below(rules: &[PathRule], caller: &Principal, path: &[&str], operation: Operation) -> bool {
+pub(super) fn allows_below(rules: &[PathRule], caller: &Caller, path: &[&str], operation: Operation) -> bool {
     rules
         .iter()
         .filter(|rule| rule.concerns(caller) && rule.covers_operation(operation))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::paths::{DEFAULT_RULES, RESERVED_ROLES};
-use super::{Access, Category, PathRule, PathRuleError, PermissionOverride, Permissions, Principal, Rules, built_in};
+use super::{Access, Caller, Category, PathRule, PathRuleError, PermissionOverride, Permissions, Rules, built_in};
 use crate::trust_types::{BUILT_IN, TrustType};
 
 /// A kind of relationship an application defines, and what it grants.
@@ -166,10 +166,10 @@ impl Policy {
 
     /// One caller's rights; make it once per request. The override counts for approved peers alone.
     #[must_use]
-    pub fn access(&self, caller: Principal, changed_by: Option<&PermissionOverride>) -> Access {
+    pub fn access(&self, caller: Caller, changed_by: Option<&PermissionOverride>) -> Access {
         let permissions = match (&caller, changed_by) {
-            (Principal::Peer { relationship, .. }, None) => self.permissions.get(relationship.as_str()).cloned(),
-            (Principal::Peer { relationship, .. }, Some(_)) => Some(Arc::new(self.effective(relationship, changed_by))),
+            (Caller::Peer { relationship, .. }, None) => self.permissions.get(relationship.as_str()).cloned(),
+            (Caller::Peer { relationship, .. }, Some(_)) => Some(Arc::new(self.effective(relationship, changed_by))),
             _ => None,
         };
         Access::new(caller, permissions, Arc::clone(&self.paths))

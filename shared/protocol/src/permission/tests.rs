@@ -78,8 +78,8 @@ fn peer_with(rules: Rules) -> Access {
     policy.access(peer("tested"), None)
 }
 
-fn peer(relationship: &str) -> Principal {
-    Principal::Peer { id: "p1".to_owned(), relationship: relationship.to_owned() }
+fn peer(relationship: &str) -> Caller {
+    Caller::Peer { id: "p1".to_owned(), relationship: relationship.to_owned() }
 }
 
 fn built_in(relationship: &str) -> Access {

@@ -45,7 +45,7 @@ fn an_override_grants_what_no_type_does() {
     assert_eq!(lover.check(Category::Prompts, "hello", Operation::Invoke), Ok(()));
     assert!(lover.check(Category::Properties, "memory", Operation::Write).is_err());
     assert!(lover.check(Category::Methods, "get_x", Operation::Call).is_err());
-    let stranger = policy.access(Principal::Unapproved { id: "p1".to_owned() }, Some(&changed));
+    let stranger = policy.access(Caller::Unapproved { id: "p1".to_owned() }, Some(&changed));
     assert!(stranger.check(Category::Properties, "memory", Operation::Read).is_err());
 }
 

@@ -14,14 +14,14 @@ fn verbs(access: &Access, path: &str) -> String {
 fn the_default_matrix() {
     let policy = policy();
     let callers = [
-        Principal::Anonymous,
-        Principal::Unapproved { id: "p1".to_owned() },
+        Caller::Anonymous,
+        Caller::Unapproved { id: "p1".to_owned() },
         peer("lover"),
         peer("viewer"),
         peer("friend"),
         peer("partner"),
         peer("admin"),
-        Principal::Trustee,
+        Caller::Trustee,
     ];
     let rows = [
         // path                                     anon  unappr lover  viewer friend partner admin  trustee
@@ -75,7 +75,7 @@ fn the_first_rule_that_applies_decides() {
         .path_rule("any", "wallet/<name>/open", "", "a")
         .build()
         .unwrap();
-    let (anyone, friend) = (policy.access(Principal::Anonymous, None), policy.access(peer("friend"), None));
+    let (anyone, friend) = (policy.access(Caller::Anonymous, None), policy.access(peer("friend"), None));
     assert_eq!(verbs(&anyone, "callbacks/hook"), "GP");
     assert_eq!(verbs(&anyone, "callbacks/hooks"), "");
     assert_eq!(verbs(&friend, "callbacks/hook/closed"), "G");
@@ -128,7 +128,7 @@ fn names_of_roles_and_templates_are_nobody() {
         let access = policy.access(peer(name), None);
         assert_eq!((verbs(&access, "/"), verbs(&access, "trust")), (String::new(), String::new()), "{name}");
     }
-    let odd = Principal::Peer { id: "friend".to_owned(), relationship: "lover".to_owned() };
+    let odd = Caller::Peer { id: "friend".to_owned(), relationship: "lover".to_owned() };
     assert_eq!(verbs(&policy.access(odd, None), "trust/friend/p2"), "");
 }
 
@@ -160,7 +160,7 @@ proptest! {
         ),
         verb in proptest::sample::select(Verb::ALL.to_vec()), operation in any_operation(), target in any_target(),
     ) {
-        let anonymous = policy().access(Principal::Anonymous, None);
+        let anonymous = policy().access(Caller::Anonymous, None);
         let expected = (segments.first() == Some(&"meta") && verb == Verb::Get)
             || (segments.first() == Some(&"trust") && segments.len() == 2 && verb == Verb::Post);
         prop_assert_eq!(anonymous.authorize(&segments.join("/"), verb).is_ok(), expected);
@@ -169,7 +169,7 @@ proptest! {
             prop_assert!(anonymous.check_any(category, operation).is_err());
         }
         // An unapproved peer is as anonymous, but for its own handshake.
-        let unapproved = policy().access(Principal::Unapproved { id: "p1".to_owned() }, None);
+        let unapproved = policy().access(Caller::Unapproved { id: "p1".to_owned() }, None);
         let own = matches!(segments.as_slice(), ["trust", _, "p1"]) && verb != Verb::Put;
         prop_assert_eq!(unapproved.authorize(&segments.join("/"), verb).is_ok(), expected || own);
     }
@@ -187,7 +187,7 @@ proptest! {
             .path_rule("", "a", "", "a")
             .path_rule("lover", "properties", "GET", "a");
         let (open, closed) = (open().build().unwrap(), closed.build().unwrap());
-        for caller in [peer(relationship), Principal::Anonymous, Principal::Trustee] {
+        for caller in [peer(relationship), Caller::Anonymous, Caller::Trustee] {
             let (open, closed) = (open.access(caller.clone(), None), closed.access(caller, None));
             for at in [target.clone(), format!("properties/{target}")] {
                 prop_assert!(closed.authorize(&at, verb).is_err() || open.authorize(&at, verb).is_ok());

@@ -229,7 +229,7 @@ proptest! {
     #[test]
     fn the_creator_may_do_everything(at in any_target(), value in any_value(), operation in any_operation()) {
         let policy = Policy::builder().path_rule("", &at, "", "r").path_rule("any", "properties", "", "r").build().unwrap();
-        let creator = policy.access(Principal::Creator, None);
+        let creator = policy.access(Caller::Creator, None);
         for category in Category::ALL {
             prop_assert_eq!(creator.check(category, &at, operation), Ok(()));
             prop_assert_eq!(creator.check_any(category, operation), Ok(()));

@@ -1,0 +1,51 @@
+//! What a request presents to say who is calling.
+
+use std::fmt;
+
+use actingweb_store::PresentedSecret;
+
+/// What a request presented to say who it is.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Credentials {
+    /// Nothing.
+    #[default]
+    None,
+    /// A name and a passphrase (RFC 7617).
+    Basic {
+        /// The creator's name.
+        user: String,
+        /// The passphrase.
+        password: String,
+    },
+    /// A token (RFC 6750).
+    Bearer(String),
+    /// A scheme that nobody here issues credentials for.
+    Other,
+}
+
+/// Never shows a secret.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic(..)",
+            Self::Bearer(_) => "Bearer(..)",
+            Self::Other => "Other",
+        })
+    }
+}
+
+/// What session tokens of ours begin with; any other bearer is a trust's secret or a trustee's passphrase. Telling them
+/// apart by sight keeps recognition at one read.
+pub const SESSION_PREFIX: &str = "actw_";
+
+impl Credentials {
+    /// What has to be looked up.
+    pub(crate) fn presented_secret(&self) -> Option<PresentedSecret> {
+        match self {
+            Self::Bearer(token) if token.starts_with(SESSION_PREFIX) => Some(PresentedSecret::Session(token.clone())),
+            Self::Bearer(secret) => Some(PresentedSecret::Trust(secret.clone())),
+            _ => None,
+        }
+    }
+}

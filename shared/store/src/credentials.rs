@@ -1,0 +1,138 @@
+//! What bearer secrets mean, and how often somebody guessed.
+
+use std::time::Duration;
+
+use actingweb_protocol::{ActorId, Timestamp, sha256_hex};
+use aws_sdk_dynamodb::types::Put;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+
+use crate::actors::actor_id;
+use crate::item::{Item, Row, number, text};
+use crate::store::{Cancelled, refused};
+use crate::{Store, StoreError, item, keys};
+
+/// How long the failed attempts of a minute are remembered.
+const MEMORY: Duration = Duration::from_secs(300);
+
+/// What a trust's secret means, whole, so that one read decides about a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustCredential {
+    /// The peer's actor id.
+    pub peer: String,
+    /// The relationship, such as `friend`.
+    pub relationship: String,
+    /// Whether the relationship is approved by both sides and verified.
+    pub approved: bool,
+    /// The permissions of this trust that differ from its type's, as JSON text.
+    pub permissions: Option<String>,
+}
+
+/// What a session token means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The actor it was issued for, whose creator it speaks for.
+    pub actor: ActorId,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// A secret that a request presented, by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PresentedSecret {
+    /// A trust's secret.
+    Trust(String),
+    /// A session token.
+    Session(String),
+}
+
+impl PresentedSecret {
+    pub(crate) fn key(&self, actor: &ActorId) -> Item {
+        match self {
+            Self::Trust(secret) => item::key(&keys::actor(actor), &keys::credential(&sha256_hex(secret))),
+            Self::Session(token) => item::key(&keys::token(&sha256_hex(token)), keys::TOKEN),
+        }
+    }
+}
+
+impl TrustCredential {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            peer: row.text("peer")?.to_owned(),
+            relationship: row.text("relationship")?.to_owned(),
+            approved: row.optional_number("approved")? == Some(1),
+            permissions: row.optional_text("permissions")?.map(str::to_owned),
+        })
+    }
+}
+
+impl Session {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        let expires = row.optional_number("expires")?.ok_or_else(|| row.corrupt("it has no `expires`"))?;
+        Ok(Self { actor: actor_id(row, "actor")?, expires: Timestamp::from_millis(expires.saturating_mul(1000)) })
+    }
+}
+
+impl Store {
+    /// Says what a trust's secret means, from the next request on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_credential(
+        &self,
+        actor: &ActorId,
+        secret: &str,
+        credential: &TrustCredential,
+    ) -> Result<(), StoreError> {
+        let mut row = item::new(&keys::actor(actor), &keys::credential(&sha256_hex(secret)));
+        row.insert("peer".to_owned(), text(&credential.peer));
+        row.insert("relationship".to_owned(), text(&credential.relationship));
+        row.insert("approved".to_owned(), number(credential.approved.into()));
+        if let Some(permissions) = &credential.permissions {
+            row.insert("permissions".to_owned(), text(permissions));
+        }
+        self.put_row(row).await
+    }
+
+    /// Says what a session token means, until it ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_session(&self, token: &str, session: &Session) -> Result<(), StoreError> {
+        let mut row = item::new(&keys::token(&sha256_hex(token)), keys::TOKEN);
+        row.insert("actor".to_owned(), text(session.actor.as_str()));
+        row.insert("expires".to_owned(), number(session.expires.as_secs()));
+        self.put_row(row).await
+    }
+
+    async fn put_row(&self, row: Item) -> Result<(), StoreError> {
+        let put = Put::builder().table_name(&self.inner.table).set_item(Some(row)).build();
+        let put = put.map_err(|error| refused("TransactWriteItems", error))?;
+        match self.transact(vec![TransactWriteItem::builder().put(put).build()]).await? {
+            Ok(()) => Ok(()),
+            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
+        }
+    }
+
+    /// Remembers a failed attempt from an address in this minute.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_failure(&self, actor: &ActorId, address: &str) -> Result<(), StoreError> {
+        let call = self
+            .inner
+            .client
+            .update_item()
+            .table_name(&self.inner.table)
+            .set_key(Some(self.failures_key(actor, address)))
+            .update_expression("SET expires = :expires, v = :v ADD failures :one")
+            .expression_attribute_values(":expires", number(self.now().plus(MEMORY).as_secs()))
+            .expression_attribute_values(":v", number(item::VERSION))
+            .expression_attribute_values(":one", number(1));
+        self.call("UpdateItem", || call.clone().send()).await.map(|_| ())
+    }
+
+    /// One item for each address and minute: counting needs no condition, and forgetting no write.
+    pub(crate) fn failures_key(&self, actor: &ActorId, address: &str) -> Item {
+        item::key(&keys::actor(actor), &keys::failures(address, self.now().as_secs().div_euclid(60)))
+    }
+}

@@ -1,0 +1,123 @@
+//! From a request to who is calling and what it may do: one look-up, one decision.
+
+use std::collections::HashMap;
+
+use actingweb_actor::{Actor, Caller, Credentials, Presented, Stored, VisitError};
+use actingweb_hooks::Invocation;
+use actingweb_protocol::Name;
+use actingweb_protocol::permission::{self, Access};
+use http::StatusCode;
+
+use crate::authorization::credentials;
+use crate::incoming::unknown_actor;
+use crate::{AppState, Incoming, Problem, Verb};
+
+/// A request that was let in: the actor, what the caller may do, and what was read in the same call.
+#[derive(Debug)]
+pub struct Admission {
+    /// The actor.
+    pub actor: Actor,
+    /// The caller and its rights.
+    pub access: Access,
+    /// Those of the wanted properties that exist.
+    pub properties: HashMap<Name, Stored>,
+}
+
+impl Incoming {
+    /// Finds the actor, who is calling, and properties the request is about (at most 98), in one call to storage, and
+    /// asks whether this caller may make this request at all.
+    ///
+    /// # Errors
+    /// 404 for an actor that does not exist; 401 with a challenge for none or malformed credentials, 403 for those that
+    /// are wrong or not enough, 429 after too many failed attempts; storage errors.
+    pub async fn admit(&self, state: &AppState, properties: &[&Name]) -> Result<Admission, Problem> {
+        let presented = credentials(&self.headers);
+        let admission = self.look_up(state, presented.as_ref().unwrap_or(&Credentials::None), properties).await?;
+        let path = self.segments.get(1..).unwrap_or_default().join("/");
+        let Some(verb) = verb(self.verb) else { return Ok(admission) };
+        let Err(denied) = admission.access.authorize(&path, verb) else { return Ok(admission) };
+        tracing::debug!(%denied, "request refused");
+        match presented {
+            Err(reason) => Err(Problem::unauthorized(state.realm(), reason)),
+            Ok(Credentials::None) => {
+                Err(Problem::unauthorized(state.realm(), "sign in as the actor's creator with its passphrase"))
+            }
+            Ok(_) => Err(not_allowed()),
+        }
+    }
+
+    /// Finds the actor for a request that anybody may make: credentials are not looked at.
+    ///
+    /// # Errors
+    /// 404 for an actor that does not exist; storage errors.
+    pub async fn find(&self, state: &AppState) -> Result<Actor, Problem> {
+        Ok(self.look_up(state, &Credentials::None, &[]).await?.actor)
+    }
+
+    async fn look_up(
+        &self,
+        state: &AppState,
+        credentials: &Credentials,
+        properties: &[&Name],
+    ) -> Result<Admission, Problem> {
+        let id = self.actor_id()?;
+        let address = self.context.address.map(|address| address.to_string());
+        let presented = Presented { credentials, address: address.as_deref() };
+        let visit = state.actors.visit(&id, &presented, properties, self.context.deadline).await?;
+        let visit = visit.ok_or_else(unknown_actor)?;
+        self.context.note_caller(&id, visit.caller.kind());
+        let access = state.hooks.policy().access(visit.caller, visit.changed_by.as_ref());
+        Ok(Admission { actor: visit.actor, access, properties: visit.properties })
+    }
+
+    /// What hooks learn of this request.
+    #[must_use]
+    pub fn invocation(&self, admission: &Admission) -> Invocation {
+        let caller = match admission.access.caller() {
+            // Without approval a peer is nobody.
+            Caller::Unapproved { .. } => Caller::Anonymous,
+            caller => caller.clone(),
+        };
+        Invocation {
+            actor: Some(admission.actor.clone()),
+            caller,
+            request_id: self.context.id.to_string(),
+            deadline: self.context.deadline,
+        }
+    }
+}
+
+/// 403 for rights that are not enough; what exactly is missing is in the log.
+#[must_use]
+pub fn not_allowed() -> Problem {
+    Problem::forbidden("these credentials give no access to this")
+}
+
+impl From<permission::Denied> for Problem {
+    fn from(denied: permission::Denied) -> Self {
+        tracing::debug!(%denied, "request refused");
+        not_allowed()
+    }
+}
+
+impl From<VisitError> for Problem {
+    fn from(error: VisitError) -> Self {
+        match error {
+            VisitError::Guessing { retry_after } => {
+                let detail = "too many failed attempts from this address: wait";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
+            }
+            VisitError::Actor(error) => error.into(),
+        }
+    }
+}
+
+const fn verb(verb: Verb) -> Option<permission::Verb> {
+    match verb {
+        Verb::Get => Some(permission::Verb::Get),
+        Verb::Put => Some(permission::Verb::Put),
+        Verb::Post => Some(permission::Verb::Post),
+        Verb::Delete => Some(permission::Verb::Delete),
+        Verb::Other => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! What calls of hooks by name have in common.
+
+use actingweb_hooks::HookInfo;
+use serde_json::{Value, json};
+
+use super::{Content, Group, Operation};
+
+impl Group<'_> {
+    /// Describes the verbs of `/{actor}/{group}/{name}`; `noun` is what is called.
+    pub fn callable(&mut self, noun: &str) -> &mut Self {
+        let path = format!("/{{actor}}/{noun}s/{{name}}");
+        let answer = || [Content::any_json()];
+        let nothing = "The hook returned nothing.";
+        let deleted = match noun {
+            "resource" => call(Operation::delete("delete_resource", "Deletes by a resource")).reply(
+                200,
+                "What the hook returned.",
+                answer(),
+            ),
+            _ => call(Operation::delete(format!("delete_{noun}"), format!("Calls the {noun} with DELETE")))
+                .reply(204, "It was called.", []),
+        };
+        let get = call(Operation::get(format!("get_{noun}"), format!("Calls the {noun} with GET, without input")));
+        let mut put = call(Operation::put(format!("put_{noun}"), format!("Calls the {noun} with PUT")));
+        let mut post = call(Operation::post(format!("call_{noun}"), format!("Calls the {noun}")));
+        if noun != "resource" {
+            put = put.reply(204, nothing, []);
+            post = post.reply(204, nothing, []);
+        }
+        let created = if noun == "resource" { 201 } else { 200 };
+        self.path(
+            &path,
+            [
+                get.reply(200, "What the hook returned.", answer()),
+                put.reply(200, "What the hook returned.", answer()).body(false, "The input.", input()),
+                post.reply(created, "What the hook returned.", answer()).body(false, "The input.", input()),
+                deleted,
+            ],
+        )
+    }
+
+    /// Describes the calls of the application's own hooks, with what each takes and answers.
+    pub fn hooks(&mut self, noun: &str, hooks: &[HookInfo]) -> &mut Self {
+        for hook in hooks {
+            let name = &hook.name;
+            let mut schema = |direction: &str, schema: Option<&Value>| {
+                schema.map(|schema| self.schema(&format!("{noun}.{name}.{direction}"), schema.clone()))
+            };
+            let input = schema("input", hook.input_schema.as_ref());
+            let output = schema("output", hook.output_schema.as_ref()).unwrap_or(Value::Bool(true));
+            let summary = if hook.description.is_empty() { name } else { &hook.description };
+            let mut operation = call(Operation::post(format!("{noun}_{name}"), summary.as_str()))
+                .about(format!("A {noun} of this application. Other verbs: see `/{{actor}}/{noun}s/{{name}}`."))
+                .reply(200, "What it returned.", [Content::json(output)])
+                .reply(204, "It returned nothing.", []);
+            if let Some(input) = input {
+                operation = operation.body(false, "The input.", [Content::json(input)]);
+            }
+            self.path(&format!("/{{actor}}/{noun}s/{name}"), [operation]);
+        }
+        self
+    }
+
+    /// The schema of a listing of hooks, kept in the document; gives a reference to it.
+    pub fn hook_listing(&mut self, noun: &str) -> Value {
+        let schema = json!({
+            "type": "object",
+            "required": ["name", "description", "input_schema", "output_schema", "annotations"],
+            "properties": {
+                "name": { "type": "string" },
+                "description": { "type": "string" },
+                "input_schema": { "type": ["object", "null"], "description": "JSON Schema; null for anything." },
+                "output_schema": { "type": ["object", "null"], "description": "JSON Schema; null for anything." },
+                "annotations": { "type": ["object", "null"], "description": "Hints, in the words of MCP." },
+            },
+        });
+        let hook = self.schema("Hook", schema);
+        json!({
+            "type": "object",
+            "required": [format!("{noun}s")],
+            "properties": { format!("{noun}s"): { "type": "array", "items": hook } },
+        })
+    }
+}
+
+fn call(operation: Operation) -> Operation {
+    operation.authorized().runs_hooks().problems(&[409, 413])
+}
+
+fn input() -> [Content; 2] {
+    let fields = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    [Content::any_json(), Content::form(fields)]
+}

@@ -1,0 +1,200 @@
+//! What several operations share.
+
+use actingweb_protocol::MAX_NAME_BYTES;
+use serde_json::{Map, Value, json};
+
+use super::operation::component_name;
+use crate::paging::MAX_LIMIT;
+
+/// Every problem that an operation may answer, with what it means.
+const PROBLEMS: [(u16, &str); 13] = [
+    (400, "The request is malformed: its body, a name or a parameter."),
+    (401, "No credentials, or a header that is not one."),
+    (403, "Credentials that are wrong, or right and not enough; also a hook that refuses."),
+    (404, "There is no such actor, or no such thing."),
+    (405, "What is at this path does not take this verb."),
+    (409, "The request is fine, and the state is against it."),
+    (412, "It is not the version that the request names."),
+    (413, "Larger than a limit."),
+    (429, "Too many failed attempts to sign in."),
+    (500, "The request failed; the log knows more under its id."),
+    (502, "A service that is needed answered wrongly, or not at all."),
+    (503, "Busy; may be repeated."),
+    (504, "A hook ran out of time."),
+];
+
+/// The parameters of a path template, in its order.
+pub(super) fn path_parameters(path: &str) -> Vec<Value> {
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(parameter).collect()
+}
+
+pub(super) fn parameter(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/parameters/{name}") })
+}
+
+pub(super) fn response(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/responses/{name}") })
+}
+
+pub(super) fn problem(status: u16) -> Value {
+    response(&component_name(status))
+}
+
+pub(super) fn header_refs(names: &[&str]) -> Map<String, Value> {
+    let header = |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+    names.iter().map(header).collect()
+}
+
+pub(super) fn security_schemes() -> Value {
+    json!({
+        "basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The actor's creator with its passphrase. A password that is wrong is 403, not 401.",
+        },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token, or the secret of a trust relationship.",
+        },
+    })
+}
+
+pub(super) fn parameters() -> Value {
+    json!({
+        "actor": {
+            "name": "actor",
+            "in": "path",
+            "required": true,
+            "description": "The actor's id: 32 lower-case hexadecimal digits.",
+            "schema": { "type": "string", "pattern": "^[0-9a-f]{32}$" },
+            "example": "0f3c6f0a6d0e5f8e9f7e0d9b7a4e1c55",
+        },
+        "name": {
+            "name": "name",
+            "in": "path",
+            "required": true,
+            "description": "A name: 1 to 256 bytes of UTF-8, without `/ ? # %` and control characters.",
+            "schema": { "$ref": "#/components/schemas/Name" },
+            "example": "notes",
+        },
+        "path": {
+            "name": "path",
+            "in": "path",
+            "required": true,
+            "description": "Below a property with a value: a key, or up to 32 of them with slashes between, each \
+                            encoded on its own. Below a list: the position of an item, from 0, and keys inside it.",
+            "schema": { "$ref": "#/components/schemas/Name" },
+            "example": "0",
+        },
+        "limit": {
+            "name": "limit",
+            "in": "query",
+            "description": "How many entries at most; the reply's `Link` leads to the rest.",
+            "schema": { "type": "integer", "minimum": 1, "maximum": MAX_LIMIT },
+        },
+        "cursor": {
+            "name": "cursor",
+            "in": "query",
+            "description": "Where the part before ended, as its reply said.",
+            "schema": { "type": "string" },
+        },
+        "if_match": {
+            "name": "If-Match",
+            "in": "header",
+            "description": "Only if it still is one of these versions; `*` for any that exists (RFC 9110, 13.1.1).",
+            "schema": { "type": "string" },
+        },
+        "if_none_match": {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "Only if it is none of these versions; `*` for any that exists (RFC 9110, 13.1.2).",
+            "schema": { "type": "string" },
+        },
+    })
+}
+
+pub(super) fn headers() -> Value {
+    let text = |about: &str| json!({ "description": about, "schema": { "type": "string" } });
+    json!({
+        "Allow": text("The verbs that this path has."),
+        "Cache-Control": text("`no-store`: the reply holds a secret."),
+        "ETag": text("Its version."),
+        "Link": text("`<…>; rel=\"next\"`: the next part, if there is one (RFC 8288)."),
+        "Location": text("The absolute URL of what this is about."),
+        "Retry-After": {
+            "description": "When to try again, in whole seconds.",
+            "schema": { "type": "integer", "minimum": 1 },
+        },
+        "WWW-Authenticate": text("How to sign in."),
+        "X-Next-Cursor": text("The `cursor` of the next part, if there is one."),
+        "X-Request-ID": {
+            "description": "The request's id: the caller's own, or a new one. Quote it when you report a problem.",
+            "required": true,
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$" },
+        },
+    })
+}
+
+pub(super) fn responses() -> Value {
+    let mut responses = Map::new();
+    let headers = header_refs(&["X-Request-ID", "ETag"]);
+    responses.insert(
+        "NotModified".to_owned(),
+        json!({ "description": "It is the version that the client has already.", "headers": headers }),
+    );
+    for (status, about) in PROBLEMS {
+        let own: &[&str] = match status {
+            401 => &["X-Request-ID", "WWW-Authenticate"],
+            405 => &["X-Request-ID", "Allow"],
+            429 | 503 => &["X-Request-ID", "Retry-After"],
+            _ => &["X-Request-ID"],
+        };
+        responses.insert(
+            component_name(status),
+            json!({
+                "description": about,
+                "headers": header_refs(own),
+                "content": { "application/problem+json": { "schema": super::schema_ref("Problem") } },
+            }),
+        );
+    }
+    Value::Object(responses)
+}
+
+pub(super) fn schemas() -> Map<String, Value> {
+    let name = json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_NAME_BYTES,
+        "pattern": "^[^/?#%\\u0000-\\u001f\\u007f-\\u009f]+$",
+        "not": { "enum": [".", ".."] },
+    });
+    let problem = json!({
+        "type": "object",
+        "description": "Why a request was not carried out (RFC 9457).",
+        "required": ["type", "title", "status", "detail", "request_id"],
+        "properties": {
+            "type": {
+                "type": "string",
+                "format": "uri-reference",
+                "description": "What kind of problem, for programs; `about:blank` when the status says it all.",
+            },
+            "title": { "type": "string", "description": "The same in words." },
+            "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+            "detail": {
+                "type": "string",
+                "description": "What was wrong here, where, and what to do; for people, and may change.",
+            },
+            "request_id": { "type": "string" },
+        },
+        "examples": [{
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "detail": "there is no property `notes`",
+            "request_id": "6ff05bb3c6c0a2cbe7f5ad2ac8b4df40",
+        }],
+    });
+    Map::from_iter([("Name".to_owned(), name), ("Problem".to_owned(), problem)])
+}

@@ -23,8 +23,8 @@ pub(crate) async fn openapi(incoming: Incoming) -> Reply {
 /// Describes `/`, `/login`, `/openapi.json` and `/{actor}`.
 pub fn describe(document: &mut Document) {
     let mut group = document.group("factory", "Creating, reading and deleting actors.");
-    let actor = group.schema("Actor", actor(false));
-    let created = group.schema("CreatedActor", actor(true));
+    let actor = group.schema("Actor", actor_schema(false));
+    let created = group.schema("CreatedActor", actor_schema(true));
     group
         .path("/", [page("get_factory"), create(created)])
         .path("/login", [page("get_login")])
@@ -41,8 +41,11 @@ pub fn describe(document: &mut Document) {
             [
                 Operation::get("get_actor", "The actor")
                     .authorized()
-                    .reply(200, "The actor, without its passphrase.", [Content::json(actor)
-                        .example(json!({ "id": ID, "creator": "ann@example.com" }))])
+                    .reply(
+                        200,
+                        "The actor, without its passphrase.",
+                        [Content::json(actor).example(json!({ "id": ID, "creator": "ann@example.com" }))],
+                    )
                     .reply(302, "A browser without credentials is led to the page where it can sign in.", [])
                     .with_location(302),
                 Operation::delete("delete_actor", "Deletes the actor and all it owns")
@@ -99,7 +102,7 @@ fn create(created: Value) -> Operation {
         .problems(&[409])
 }
 
-fn actor(shows_passphrase: bool) -> Value {
+fn actor_schema(shows_passphrase: bool) -> Value {
     let mut schema = json!({
         "type": "object",
         "required": ["id", "creator"],

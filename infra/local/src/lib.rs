@@ -7,6 +7,7 @@ mod background;
 mod data;
 mod env_file;
 mod error;
+mod openapi;
 mod options;
 mod server;
 mod stack;
@@ -14,6 +15,7 @@ mod standins;
 mod welcome;
 
 pub use error::StartError;
+pub use openapi::openapi;
 pub use options::Options;
 pub use stack::{Running, router, start, start_app};
 pub use welcome::welcome;

@@ -17,8 +17,11 @@ impl Group<'_> {
                 "What the hook returned.",
                 answer(),
             ),
-            _ => call(Operation::delete(format!("delete_{noun}"), format!("Calls the {noun} with DELETE")))
-                .reply(204, "It was called.", []),
+            _ => call(Operation::delete(format!("delete_{noun}"), format!("Calls the {noun} with DELETE"))).reply(
+                204,
+                "It was called.",
+                [],
+            ),
         };
         let get = call(Operation::get(format!("get_{noun}"), format!("Calls the {noun} with GET, without input")));
         let mut put = call(Operation::put(format!("put_{noun}"), format!("Calls the {noun} with PUT")));

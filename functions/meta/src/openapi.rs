@@ -37,7 +37,10 @@ pub fn describe(document: &mut Document) {
             "/{actor}/meta/actingweb/version",
             [text("get_meta_protocol", "The protocol's version", PROTOCOL_VERSION)],
         )
-        .path("/{actor}/meta/actingweb/supported", [text("get_meta_supported", "The optional parts it has", &supported)])
+        .path(
+            "/{actor}/meta/actingweb/supported",
+            [text("get_meta_supported", "The optional parts it has", &supported)],
+        )
         .path("/{actor}/meta/actingweb/formats", [text("get_meta_formats", "The representations it has", &formats)])
         .path("/{actor}/meta/actingweb/trust_types", [trust_types])
         .path(

@@ -21,12 +21,19 @@ pub fn describe(document: &mut Document, methods: &[HookInfo]) {
                 ),
                 Operation::post("call_json_rpc", "Calls a method by JSON-RPC 2.0")
                     .about("Also at `/{actor}/methods/{name}`. Errors of the call are 200, as JSON-RPC wants it.")
-                    .body(true, "The request.", [Content::json(request).example(
-                        json!({ "jsonrpc": "2.0", "method": "add_numbers", "params": { "a": 1, "b": 2 }, "id": 1 }),
-                    )])
-                    .reply(200, "The result, or an error.", [
-                        Content::json(reply).example(json!({ "jsonrpc": "2.0", "result": { "result": 3.0 }, "id": 1 })),
-                    ])
+                    .body(
+                        true,
+                        "The request.",
+                        [Content::json(request).example(
+                            json!({ "jsonrpc": "2.0", "method": "add_numbers", "params": { "a": 1, "b": 2 }, "id": 1 }),
+                        )],
+                    )
+                    .reply(
+                        200,
+                        "The result, or an error.",
+                        [Content::json(reply)
+                            .example(json!({ "jsonrpc": "2.0", "result": { "result": 3.0 }, "id": 1 }))],
+                    )
                     .reply(204, "It was a notification: a request without `id`.", [])
                     .authorized()
                     .runs_hooks(),

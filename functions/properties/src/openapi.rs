@@ -39,8 +39,7 @@ fn all(group: &mut Group<'_>) {
                 .reply(
                     200,
                     "The properties by name; `{}` when there are none.",
-                    [Content::json(listing)
-                        .example(json!({ "color": "red", "notes": { "_list": true, "count": 2 } }))],
+                    [Content::json(listing).example(json!({ "color": "red", "notes": { "_list": true, "count": 2 } }))],
                 )
                 .paged()
                 .authorized()
@@ -93,8 +92,11 @@ fn one(group: &mut Group<'_>) {
                 .query("index", "Of a list: sets this item.", index())
                 .body(false, "The value.", write()),
             written(Operation::post("append_item", "Appends an item to a list"))
-                .reply(201, "It is there; `Location` is its URL.", [Content::json(added)
-                    .example(json!({ "success": true, "index": 2 }))])
+                .reply(
+                    201,
+                    "It is there; `Location` is its URL.",
+                    [Content::json(added).example(json!({ "success": true, "index": 2 }))],
+                )
                 .with_location(201)
                 .body(true, "The item.", write())
                 .problems(&[405]),
@@ -163,8 +165,11 @@ fn items(group: &mut Group<'_>) {
             written(Operation::put("put_member_items", "Sets the member `items` of a property that is no list"))
                 .body(false, "The value.", write())
                 .problems(&[405]),
-            written(Operation::delete("delete_member_items", "Deletes the member `items` of a property that is no list"))
-                .problems(&[405]),
+            written(Operation::delete(
+                "delete_member_items",
+                "Deletes the member `items` of a property that is no list",
+            ))
+            .problems(&[405]),
         ],
     );
 }
@@ -198,10 +203,11 @@ fn metadata(group: &mut Group<'_>) {
                 .tagged()
                 .authorized()
                 .runs_hooks(),
-            written(Operation::put("put_list_metadata", "Says something of a list"))
-                .body(false, "One text or both.", [
-                    Content::json(texts).example(json!({ "description": "What to buy" })),
-                ]),
+            written(Operation::put("put_list_metadata", "Says something of a list")).body(
+                false,
+                "One text or both.",
+                [Content::json(texts).example(json!({ "description": "What to buy" }))],
+            ),
             written(Operation::delete("delete_member_metadata", "Deletes the member `metadata` of a property"))
                 .problems(&[405]),
         ],

@@ -7,6 +7,7 @@
     reason = "helpers of tests may panic as tests do"
 )]
 
+mod authorization;
 mod budgets;
 mod concurrency;
 mod deletion;

@@ -1,0 +1,305 @@
+//! Who may do what: every route, tried by every kind of caller. A route of the OpenAPI document without a row here fails.
+
+use std::collections::BTreeSet;
+
+use actingweb_actor::SESSION_PREFIX;
+use actingweb_hooks::{App, HookError};
+use actingweb_protocol::{ActorId, Timestamp};
+use actingweb_store::{Session, TrustCredential};
+use actingweb_tests::{Answer, Owner, Site};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+/// The columns of the table.
+const CALLERS: [&str; 15] = [
+    "anonymous",
+    "wrong password",
+    "creator",
+    "session",
+    "trustee",
+    "unapproved",
+    "associate",
+    "viewer",
+    "friend",
+    "partner",
+    "admin",
+    "mcp_client",
+    "unregistered",
+    "foreign peer",
+    "expired",
+];
+
+/// A method and a path template of the OpenAPI document, the path and body that are tried, and the status for each
+/// caller. 401 goes to nobody in particular; whoever presents something gets 403.
+type Row = (&'static str, &'static str, &'static str, Option<Value>, [u16; CALLERS.len()]);
+
+#[rustfmt::skip]
+fn table() -> Vec<Row> {
+    let everybody = |status| [status; CALLERS.len()];
+    let one = || Some(json!({ "n": 1 }));
+    vec![
+        //                                                                                anon wron crea sess trus unap asso view frie part admi mcp  unre fore expi
+        ("GET", "/", "", None, everybody(200)),
+        ("POST", "/", "", one(), everybody(201)),
+        ("GET", "/login", "", None, everybody(200)),
+        ("GET", "/openapi.json", "", None, everybody(200)),
+        ("GET", "/{actor}", "", None,                                                    [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}", "", None,                                                 [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}/meta", "/meta", None, everybody(200)),
+        ("GET", "/{actor}/meta/{path}", "/meta/actingweb/version", None, everybody(200)),
+        ("GET", "/{actor}/properties", "/properties", None,                              [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        ("POST", "/{actor}/properties", "/properties", one(),                            [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/properties", "/properties", None,                           [401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}/properties/{name}", "/properties/color", None,                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
+        ("GET", "/{actor}/properties/{name}/{path}", "/properties/public/motto", None,   [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        ("GET", "/{actor}/properties/{name}/{path}", "/properties/private/key", None,    [401, 403, 200, 200, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/properties/{name}", "/properties/color", one(),                [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/properties/{name}/{path}", "/properties/private/x", one(),     [401, 403, 204, 204, 403, 403, 403, 403, 403, 204, 204, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/properties/{name}", "/properties/color", None,              [401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/properties/{name}/{path}", "/properties/public/motto", None,[401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("POST", "/{actor}/properties/{name}", "/properties/notes", one(),               [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
+        ("GET", "/{actor}/properties/{name}/metadata", "/properties/notes/metadata", None,[401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+        ("PUT", "/{actor}/properties/{name}/metadata", "/properties/notes/metadata", Some(json!({ "description": "x" })), [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}/properties/{name}/items", "/properties/notes/items", None,     [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+        ("POST", "/{actor}/properties/{name}/items", "/properties/notes/items", Some(json!({ "action": "add", "item_value": 1 })), [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
+        ("GET", "/{actor}/methods", "/methods", None,                                    [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        ("POST", "/{actor}/methods", "/methods", Some(json!({ "jsonrpc": "2.0", "method": "get_time", "id": 1 })), [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        ("GET", "/{actor}/methods/{name}", "/methods/get_time", None,                    [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
+        ("POST", "/{actor}/methods/{name}", "/methods/delete_all", one(),                [401, 403, 200, 200, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/methods/{name}", "/methods/work", one(),                       [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/methods/{name}", "/methods/work", None,                     [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}/actions", "/actions", None,                                    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+        ("GET", "/{actor}/actions/{name}", "/actions/search", None,                      [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+        ("POST", "/{actor}/actions/{name}", "/actions/search", one(),                    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+        ("PUT", "/{actor}/actions/{name}", "/actions/search", one(),                     [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
+        ("DELETE", "/{actor}/actions/{name}", "/actions/search", None,                   [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 204, 403, 403, 403]),
+        ("GET", "/{actor}/resources/{name}", "/resources/report", None,                  [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
+        ("POST", "/{actor}/resources/{name}", "/resources/report", one(),                [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/resources/{name}", "/resources/report", one(),                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/resources/{name}", "/resources/report", None,               [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+    ]
+}
+
+fn app() -> App {
+    let answer = || Ok::<_, HookError>(json!({ "ok": true }));
+    App::new("urn:actingweb:example.com:authorization")
+        .method("get_time", answer)
+        .method("work", answer)
+        .method("delete_all", answer)
+        .action("search", answer)
+        .resource("report", answer)
+}
+
+const TRUST_TYPES: [&str; 7] = ["associate", "viewer", "friend", "partner", "admin", "mcp_client", "unregistered"];
+
+/// An actor with everything the table speaks of, and everybody who may come along.
+async fn actor(site: &Site) -> Owner {
+    let mut owner = site.actor("ann").await;
+    let body =
+        json!({ "creator": "trustee", "passphrase": "a-long-passphrase", "trustee_root": "https://trustee.example/" });
+    let created = Answer::of(site.http.post(site.url("/")).json(&body)).await.expect(201).json();
+    owner.id = created["id"].as_str().unwrap().to_owned();
+    owner.url = site.url(&format!("/{}", owner.id));
+    owner.creator = "trustee".to_owned();
+    owner.passphrase = "a-long-passphrase".to_owned();
+    let properties = json!({
+        "color": "blue", "public": { "motto": "hello" }, "private": { "key": "secret" }, "notes": { "_type": "list" },
+    });
+    owner.post("/properties", &properties).await.expect(201);
+    owner.post("/properties/notes", &json!(1)).await.expect(201);
+
+    let store = site.state().actors.store();
+    let id = ActorId::parse(&owner.id).unwrap();
+    let trust = |relationship: &str, approved| TrustCredential {
+        peer: format!("peer-{relationship}"),
+        relationship: relationship.to_owned(),
+        approved,
+        permissions: None,
+    };
+    for kind in TRUST_TYPES {
+        store.put_credential(&id, &format!("secret-{kind}"), &trust(kind, true)).await.unwrap();
+    }
+    store.put_credential(&id, "secret-unapproved", &trust("admin", false)).await.unwrap();
+    let other = ActorId::parse(&site.actor("bob").await.id).unwrap();
+    store.put_credential(&other, "secret-foreign", &trust("admin", true)).await.unwrap();
+    let now = u64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let session = |shift: i64| Session {
+        actor: id.clone(),
+        expires: Timestamp::from_millis((i64::try_from(now).unwrap() + shift) * 1000),
+    };
+    store.put_session(&format!("{SESSION_PREFIX}valid"), &session(600)).await.unwrap();
+    store.put_session(&format!("{SESSION_PREFIX}expired"), &session(-1)).await.unwrap();
+    owner
+}
+
+fn present(request: RequestBuilder, owner: &Owner, caller: &str) -> RequestBuilder {
+    match caller {
+        "anonymous" => request,
+        "wrong password" => request.basic_auth(&owner.creator, Some("wrong")),
+        "creator" => request.basic_auth(&owner.creator, Some(&owner.passphrase)),
+        "trustee" => request.bearer_auth(&owner.passphrase),
+        "session" => request.bearer_auth(format!("{SESSION_PREFIX}valid")),
+        "expired" => request.bearer_auth(format!("{SESSION_PREFIX}expired")),
+        "foreign peer" => request.bearer_auth("secret-foreign"),
+        kind => request.bearer_auth(format!("secret-{kind}")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
+    let site = Site::of(app()).await;
+    let mut wrong = Vec::new();
+    for (method, template, path, body, expected) in table() {
+        let changes = method != "GET";
+        let mut owner = actor(&site).await;
+        for (index, (caller, expected)) in CALLERS.into_iter().zip(expected).enumerate() {
+            if changes && index > 0 {
+                owner = actor(&site).await;
+            }
+            let url =
+                if template.starts_with("/{actor}") { format!("{}{path}", owner.url) } else { site.url(template) };
+            // Each from an address of its own, so that wrong passwords do not add up.
+            let address = format!("10.0.{}.{index}", expected % 250);
+            let request = site.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
+            let request = present(request, &owner, caller).header("x-test-address", address);
+            let answer = Answer::of(match &body {
+                Some(body) => request.json(body),
+                None => request,
+            })
+            .await;
+            if answer.status != expected {
+                wrong.push(format!(
+                    "{method} {template} ({path}) by {caller}: {} not {expected}: {}",
+                    answer.status, answer.body
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_documented_route_has_a_row() {
+    let document: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+    let verbs = ["get", "put", "post", "delete", "patch", "head", "options"];
+    let documented: BTreeSet<(String, String)> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            let used = verbs.into_iter().filter(move |verb| item.get(verb).is_some());
+            used.map(|verb| (verb.to_uppercase(), path.clone()))
+        })
+        .collect();
+    let missing: Vec<_> = documented
+        .into_iter()
+        .filter(|(method, path)| !table().iter().any(|(verb, template, ..)| verb == method && covers(template, path)))
+        .collect();
+    assert!(missing.is_empty(), "no row for {missing:?}");
+}
+
+/// Whether a documented path is this template, or one case of it: `{name}` stands for a segment, `{path}` for the rest.
+fn covers(template: &str, path: &str) -> bool {
+    let (mut template, mut path) = (template.split('/'), path.split('/'));
+    loop {
+        match (template.next(), path.next()) {
+            (Some("{path}"), Some(_)) | (None, None) => return true,
+            (Some(expected), Some(given)) if expected == given || expected == "{name}" => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The secrets of an actor's private data, and every way to them.
+#[tokio::test]
+async fn what_is_excluded_is_hidden_and_protected_by_every_path() {
+    let site = Site::of(app()).await;
+    let owner = actor(&site).await;
+    owner.put("/properties/private/deep/er", &json!({ "x": 1 })).await.expect(204);
+    let friend = |method: Method, path: &str| {
+        site.http.request(method, format!("{}{path}", owner.url)).bearer_auth("secret-friend")
+    };
+    let send = |request: RequestBuilder, body: Value| Answer::of(request.json(&body));
+
+    for path in [
+        "/properties/private",
+        "/properties/private/key",
+        "/properties/private/deep/er/x",
+        "/properties/private/nothing",
+    ] {
+        let answer = Answer::of(friend(Method::GET, path)).await;
+        assert!(matches!(answer.status, 403 | 404), "{path}: {}", answer.status);
+        assert!(!answer.body.contains("secret"));
+    }
+    for query in ["", "?format=full", "?metadata=true", "?limit=10"] {
+        let listing = Answer::of(friend(Method::GET, &format!("/properties{query}"))).await.expect(200);
+        assert!(!listing.body.contains("private") && !listing.body.contains("secret"), "{}", listing.body);
+    }
+    for (method, path, body) in [
+        (Method::PUT, "/properties/private", json!("mine")),
+        (Method::PUT, "/properties/private", json!({})),
+        (Method::PUT, "/properties/private/new", json!(1)),
+        (Method::PUT, "/properties/private/key", json!("secret")),
+        (Method::POST, "/properties", json!({ "private": { "new": 1 }, "harmless": 1 })),
+        (Method::POST, "/properties", json!({ "harmless": 1, "private": { "_type": "list" } })),
+        (Method::POST, "/properties/private?_method=PUT", json!("mine")),
+        (Method::POST, "/properties/private?_method=DELETE", json!({})),
+        (Method::DELETE, "/properties/private", json!({})),
+        (Method::DELETE, "/properties/private/key", json!({})),
+        (Method::DELETE, "/properties", json!({})),
+    ] {
+        let answer = send(friend(method.clone(), path), body).await;
+        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.body);
+    }
+    Answer::of(friend(Method::GET, "/properties/harmless")).await.expect(404);
+    let kept = owner.get("/properties/private").await.expect(200).json();
+    assert_eq!(kept, json!({ "key": "secret", "deep": { "er": { "x": 1 } } }));
+}
+
+#[tokio::test]
+async fn a_trust_may_have_permissions_of_its_own() {
+    let site = Site::of(app()).await;
+    let owner = actor(&site).await;
+    let id = ActorId::parse(&owner.id).unwrap();
+    let permissions = json!({ "properties": { "excluded_patterns": ["color"] }, "methods": { "denied": ["work"] } });
+    let trust = TrustCredential {
+        peer: "p".into(),
+        relationship: "friend".into(),
+        approved: true,
+        permissions: Some(permissions.to_string()),
+    };
+    site.state().actors.store().put_credential(&id, "less", &trust).await.unwrap();
+    let less = |path: &str| site.http.get(format!("{}{path}", owner.url)).bearer_auth("less");
+    Answer::of(less("/properties/color")).await.expect(403);
+    Answer::of(less("/properties/public")).await.expect(200);
+    Answer::of(less("/methods/work")).await.expect(403);
+    let listed = Answer::of(less("/methods")).await.expect(200);
+    assert!(listed.body.contains("get_time") && !listed.body.contains("\"work\""), "{}", listed.body);
+
+    let broken = TrustCredential { permissions: Some("{\"oops\": 1}".into()), ..trust };
+    site.state().actors.store().put_credential(&id, "less", &broken).await.unwrap();
+    Answer::of(less("/properties/public")).await.problem(500);
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_locks_nobody_else_out() {
+    let clock = actingweb_testkit::fakes::FakeClock::new();
+    let site = Site::with_clock(app(), std::sync::Arc::new(clock.clone())).await;
+    let ann = site.actor("ann").await;
+    let bob = site.actor("bob").await;
+    let guess = |owner: &Owner, address: &str, password: &str| {
+        let request = site.http.get(&owner.url).basic_auth(&owner.creator, Some(password));
+        Answer::of(request.header("x-test-address", address))
+    };
+    for _ in 0..20 {
+        guess(&ann, "192.0.2.1", "wrong").await.problem(403);
+    }
+    let refused = guess(&ann, "192.0.2.1", "wrong").await.problem(429);
+    assert!((1..=60).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
+    guess(&ann, "192.0.2.1", &ann.passphrase).await.problem(429);
+    guess(&ann, "192.0.2.2", &ann.passphrase).await.expect(200);
+    guess(&bob, "192.0.2.1", &bob.passphrase).await.expect(200);
+    Answer::of(site.http.get(format!("{}/meta", ann.url)).basic_auth("ann", Some("wrong"))).await.expect(200);
+    clock.advance(std::time::Duration::from_secs(60));
+    guess(&ann, "192.0.2.1", &ann.passphrase).await.expect(200);
+}

@@ -42,7 +42,9 @@ async fn properties(State(state): State<AppState>, incoming: Incoming) -> Reply 
         };
     };
     if incoming.verb == Verb::Other {
-        return Err(Problem::method_not_allowed("GET, PUT, POST, DELETE"));
+        // POST is for lists and their `items`.
+        let posts = matches!(path.below.as_slice(), [] | [_]) && path.below.iter().all(|below| below == "items");
+        return Err(Problem::method_not_allowed(if posts { "GET, PUT, POST, DELETE" } else { "GET, PUT, DELETE" }));
     }
     let mut admission = incoming.admit(&state, &[&path.name]).await?;
     let stored = admission.properties.remove(&path.name);

@@ -17,7 +17,7 @@ install_package() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$1" >/dev/null
 }
 
-# cargo-lambda (with zig), sam, cfn-lint and shellcheck, at the versions in requirements.txt.
+# cargo-lambda (with zig), sam, cfn-lint, schemathesis and shellcheck, at the versions in requirements.txt.
 install_python_tools() {
   local wanted=.ci/lib/requirements.txt
   cmp -s "$wanted" "$venv/installed.txt" && return

@@ -31,7 +31,7 @@ pub struct Site {
 struct Inside {
     state: AppState,
     meter: Meter,
-    table: String,
+    config: Config,
     services: Services,
     server: JoinHandle<()>,
     _engine: Option<Engine>,
@@ -90,8 +90,7 @@ impl Site {
         let server = tokio::task::spawn(async move {
             axum::serve(listener, router).await.expect("a server");
         });
-        let table = config.table;
-        let inside = Inside { state, meter, table, services, server, _engine: engine };
+        let inside = Inside { state, meter, config, services, server, _engine: engine };
         Self { http: client(), base_url, inside: Some(inside) }
     }
 
@@ -124,6 +123,12 @@ impl Site {
         self.inside.as_ref().expect("a site in this process: start it with Site::of")
     }
 
+    /// What a function does before its first request, on the same storage.
+    pub async fn start_again(&self, app: App) {
+        let state = actingweb_runtime::build(&self.inside().config, app).await.expect("a state");
+        actingweb_runtime::prime(&state).await.expect("storage within reach");
+    }
+
     /// Does the work that is due, as the worker would.
     pub async fn drain(&self) -> actingweb_worker::Drained {
         let deadline = Deadline::after(Instant::now().into_std(), Duration::from_secs(60));
@@ -134,7 +139,7 @@ impl Site {
     pub async fn table(&self) -> Vec<Value> {
         let inside = self.inside();
         let mut items = Vec::new();
-        let mut scan = json!({ "TableName": inside.table, "ConsistentRead": true });
+        let mut scan = json!({ "TableName": inside.config.table, "ConsistentRead": true });
         loop {
             // Engines on this machine want the form of a signature, and check none.
             let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, \

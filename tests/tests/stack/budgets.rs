@@ -119,7 +119,7 @@ async fn what_a_request_costs_does_not_grow_with_the_actor() {
 /// Gives an actor `count` small properties.
 async fn fill(owner: &Owner, count: usize) {
     let names: Vec<usize> = (0..count).collect();
-    for chunk in names.chunks(99) {
+    for chunk in names.chunks(98) {
         let values: serde_json::Map<_, _> = chunk.iter().map(|n| (format!("p{n}"), json!({ "n": n }))).collect();
         owner.post("/properties", &values.into()).await.expect(201);
     }
@@ -140,4 +140,11 @@ async fn what_an_append_costs_does_not_grow_with_the_list() {
     let insert = json!({ "action": "insert", "item_index": 500, "item_value": 4 });
     budget.of("insert", ann.post("/properties/notes/items", &insert), 201, (3, 3)).await;
     budget.of("delete list", ann.delete("/properties/notes"), 204, (2, 2)).await;
+}
+
+#[tokio::test]
+async fn starting_costs_one_read_at_most() {
+    let site = Site::of(app()).await;
+    let (_, calls) = site.meter().measure(site.start_again(app())).await;
+    assert_eq!(calls.operations(), ["GetItem"], "the read that opens the connection");
 }

@@ -9,7 +9,7 @@ use crate::template::{http_groups, logical, of_type, template, text};
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// A route of the HTTP API: method (`ANY` for all), segments (`None` for `$default`), group.
-struct Route {
+pub(crate) struct Route {
     method: String,
     segments: Option<Vec<String>>,
     group: String,
@@ -52,7 +52,7 @@ fn segments(path: &str) -> Vec<&str> {
 }
 
 /// The routes of the template, with the group that each integration leads to.
-fn routes(template: &Value) -> Vec<Route> {
+pub(crate) fn routes(template: &Value) -> Vec<Route> {
     of_type(template, "AWS::ApiGatewayV2::Route")
         .into_iter()
         .map(|(name, route)| {
@@ -73,7 +73,7 @@ fn routes(template: &Value) -> Vec<Route> {
 }
 
 /// The group that API Gateway chooses: the closest route, segment by segment, then by method.
-fn by_gateway<'a>(routes: &'a [Route], method: &str, path: &str) -> Option<&'a str> {
+pub(crate) fn by_gateway<'a>(routes: &'a [Route], method: &str, path: &str) -> Option<&'a str> {
     let path = segments(path);
     routes
         .iter()
@@ -83,7 +83,7 @@ fn by_gateway<'a>(routes: &'a [Route], method: &str, path: &str) -> Option<&'a s
 }
 
 /// Where a path of the watch router leads: the method (`None` for all) and the group.
-type Targets = Vec<(Option<String>, String)>;
+pub(crate) type Targets = Vec<(Option<String>, String)>;
 
 /// The rows of the watch router.
 fn watch_rows() -> Vec<(String, Targets)> {
@@ -105,10 +105,10 @@ fn watch_rows() -> Vec<(String, Targets)> {
         .collect()
 }
 
-type Watch = matchit::Router<Targets>;
+pub(crate) type Watch = matchit::Router<Targets>;
 
 /// The watch router, built by the crate that cargo-lambda builds it with.
-fn watch() -> Watch {
+pub(crate) fn watch() -> Watch {
     let mut router = Watch::new();
     for (path, targets) in watch_rows() {
         router.insert(&path, targets).unwrap_or_else(|error| panic!("watch refuses to start: {path}: {error}"));
@@ -116,7 +116,7 @@ fn watch() -> Watch {
     router
 }
 
-fn by_watch<'a>(router: &'a Watch, method: &str, path: &str) -> Option<&'a str> {
+pub(crate) fn by_watch<'a>(router: &'a Watch, method: &str, path: &str) -> Option<&'a str> {
     let targets = router.at(path).ok()?.value;
     let row = targets.iter().find(|(only, _)| only.as_deref().is_none_or(|only| only == method))?;
     Some(&row.1)

@@ -111,6 +111,12 @@ pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     pub(crate) fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        // Whether an event is of interest is remembered for the whole process. With nobody listening in general, an event
+        // met first in a test that does not listen would never be heard again.
+        static SOMEBODY_LISTENS: std::sync::Once = std::sync::Once::new();
+        SOMEBODY_LISTENS.call_once(|| {
+            let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        });
         let log = Self::default();
         let subscriber = tracing_subscriber::registry().with(log.clone());
         (log, tracing::subscriber::set_default(subscriber))

@@ -14,6 +14,7 @@ pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/", any(create::factory))
         .route("/login", any(create::login))
+        .route("/login/", any(create::login))
         .route("/openapi.json", any(openapi::openapi))
         .route("/{actor}", any(actor::actor))
         .route("/{actor}/", any(actor::actor))

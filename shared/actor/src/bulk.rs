@@ -88,11 +88,14 @@ impl Actor {
     }
 
     async fn change_items(&self, mut list: ListRecord, items: &BulkItems) -> Result<ListChange, ListError> {
-        let known = self.items_of(&list).await?;
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        // Appending needs to know no item that is there.
+        let touches = |index: &u64| *index < list.length;
+        let reads = items.sets.keys().any(touches) || items.deletes.iter().any(touches);
+        let known = if reads { self.items_of(&list).await? } else { Vec::new() };
         let place = |index: &u64| usize::try_from(*index).ok().and_then(|index| known.get(index));
         let mut puts = Vec::new();
-        let mut end = count(known.len());
+        let mut end = if reads { count(known.len()) } else { list.length };
         for (index, value) in &items.sets {
             let rank = match place(index) {
                 Some(item) => item.rank.clone(),

@@ -206,10 +206,17 @@ impl Store {
             };
             match outcome {
                 WriteOutcome::Written(_) => return Ok(Ok(())),
-                WriteOutcome::Stale(now) => current = now,
+                WriteOutcome::Stale(Some(now)) => current = Some(now),
+                // Deleted meanwhile; or an engine that does not say what stood in the way.
+                WriteOutcome::Stale(None) => current = self.property_now(actor, name).await?,
             }
             pause.wait("UpdateProperty", format!("others are writing property {name}")).await?;
         }
+    }
+
+    pub(crate) async fn property_now(&self, actor: &ActorId, name: &Name) -> Result<Option<Stored>, StoreError> {
+        let items = self.batch_get(vec![item::key(&keys::actor(actor), &keys::property(name))]).await?;
+        items.first().map(|found| Stored::from_row(&Row::read(found)?)).transpose()
     }
 
     /// All properties, strongly consistent, in the order of their names: one call per MB.

@@ -90,10 +90,18 @@ impl Store {
                 Ok(decision) => decision,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            match self.commit(actor, writes).await? {
+            let (name, current) = match self.commit(actor, writes).await? {
                 Commit::Done => return Ok(Ok(output)),
-                Commit::Stale(name, Some(current)) => seen.insert(name, current),
-                Commit::Stale(name, None) => seen.remove(&name),
+                Commit::Stale(name, Some(current)) => (name, Some(current)),
+                // Deleted meanwhile; or an engine that does not say what stood in the way.
+                Commit::Stale(name, None) => {
+                    let current = self.property_now(actor, &name).await?;
+                    (name, current)
+                }
+            };
+            match current {
+                Some(current) => seen.insert(name, current),
+                None => seen.remove(&name),
             };
             pause.wait("TransactWriteItems", "others are writing the same properties".to_owned()).await?;
         }

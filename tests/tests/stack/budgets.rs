@@ -104,20 +104,27 @@ async fn every_route_keeps_its_budget() {
 
 #[tokio::test]
 async fn what_a_request_costs_does_not_grow_with_the_actor() {
-    let site = Site::of(app()).await;
-    let budget = Budget { site: &site };
-    let ann = site.actor("ann").await;
-    fill(&ann, 1_000).await;
-    budget.of("get property", ann.get("/properties/p500"), 200, (1, 1)).await;
-    budget.of("put property", ann.put("/properties/p500", &json!("red")), 204, (3, 2)).await;
-    budget.of("get meta", ann.get("/meta"), 200, (1, 1)).await;
-    budget.of("call method", ann.post("/methods/nothing", &json!({})), 200, (1, 1)).await;
-    // 1,000 small properties fit one page of 1 MB.
-    budget.of("get properties", ann.get("/properties"), 200, (2, 2)).await;
+    for size in [10, 1_000, 20_000] {
+        let site = Site::of(app()).await;
+        let budget = Budget { site: &site };
+        let ann = site.actor("ann").await;
+        fill(&ann, size).await;
+        let (value, megabytes) = (json!("red"), size / 10_000);
+        budget.of("get property", ann.get("/properties/p5"), 200, (1, 1)).await;
+        budget.of("put property", ann.put("/properties/p5", &value), 204, (3, 2)).await;
+        budget.of("put nested property", ann.put("/properties/p6/x", &value), 204, (3, 2)).await;
+        budget.of("delete property", ann.delete("/properties/p7"), 204, (3, 2)).await;
+        budget.of("post properties", ann.post("/properties", &json!({ "a": 1, "b": 2 })), 201, (2, 2)).await;
+        budget.of("get meta", ann.get("/meta"), 200, (1, 1)).await;
+        budget.of("call method", ann.post("/methods/nothing", &json!({})), 200, (1, 1)).await;
+        budget.of("a part of the properties", ann.get("/properties?limit=10"), 200, (2, 2)).await;
+        // Every 1 MB read is a call of its own; 20,000 of these take 2 to 3 MB.
+        budget.of("get properties", ann.get("/properties"), 200, (2 + megabytes, 2 + megabytes)).await;
+    }
 }
 
 /// Gives an actor `count` small properties.
-async fn fill(owner: &Owner, count: usize) {
+pub(crate) async fn fill(owner: &Owner, count: usize) {
     let names: Vec<usize> = (0..count).collect();
     for chunk in names.chunks(98) {
         let values: serde_json::Map<_, _> = chunk.iter().map(|n| (format!("p{n}"), json!({ "n": n }))).collect();
@@ -127,19 +134,33 @@ async fn fill(owner: &Owner, count: usize) {
 
 #[tokio::test]
 async fn what_an_append_costs_does_not_grow_with_the_list() {
-    let site = Site::of(app()).await;
-    let budget = Budget { site: &site };
-    let ann = site.actor("ann").await;
-    ann.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
-    for from in (0..1_000).step_by(90) {
-        let items: Vec<Value> = (from..(from + 90).min(1_000)).map(|n| json!({ "index": n, "n": n })).collect();
-        ann.post("/properties", &json!({ "notes": { "items": items } })).await.expect(201);
+    for size in [10, 1_000, 20_000] {
+        let site = Site::of(app()).await;
+        let budget = Budget { site: &site };
+        let ann = site.actor("ann").await;
+        fill_list(&ann, size).await;
+        budget.of("append", ann.post("/properties/notes", &json!("last")), 201, (3, 2)).await;
+        let add = json!({ "action": "add", "item_value": "last" });
+        budget.of("append as an item", ann.post("/properties/notes/items", &add), 201, (3, 2)).await;
+        // Near either end, whatever lies between.
+        for index in [1, size] {
+            let insert = json!({ "action": "insert", "item_index": index, "item_value": 4 });
+            budget.of("insert", ann.post("/properties/notes/items", &insert), 201, (3, 3)).await;
+            budget.of("list item", ann.get(&format!("/properties/notes/{index}")), 200, (2, 2)).await;
+        }
+        budget.of("list summary", ann.get("/properties/notes?format=short"), 200, (1, 1)).await;
+        budget.of("a part of the list", ann.get("/properties/notes?limit=10"), 200, (2, 2)).await;
+        budget.of("delete list", ann.delete("/properties/notes"), 204, (2, 2)).await;
     }
-    budget.of("append", ann.post("/properties/notes", &json!("last")), 201, (3, 2)).await;
-    budget.of("list item", ann.get("/properties/notes/500"), 200, (2, 2)).await;
-    let insert = json!({ "action": "insert", "item_index": 500, "item_value": 4 });
-    budget.of("insert", ann.post("/properties/notes/items", &insert), 201, (3, 3)).await;
-    budget.of("delete list", ann.delete("/properties/notes"), 204, (2, 2)).await;
+}
+
+/// Gives an actor a list of `count` small items.
+pub(crate) async fn fill_list(owner: &Owner, count: usize) {
+    owner.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
+    for from in (0..count).step_by(95) {
+        let items: Vec<Value> = (from..(from + 95).min(count)).map(|n| json!({ "index": n, "n": n })).collect();
+        owner.post("/properties", &json!({ "notes": { "items": items } })).await.expect(201);
+    }
 }
 
 #[tokio::test]

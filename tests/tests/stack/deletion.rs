@@ -126,3 +126,46 @@ async fn what_a_request_under_way_wrote_too_late_goes_at_the_last_look() {
     let left = items(&site).await;
     assert_eq!(left.iter().filter(|item| item["pk"] == format!("A#{}", ann.id)).count(), 1);
 }
+
+#[tokio::test]
+async fn an_actor_with_much_leaves_no_more_than_one_with_little() {
+    leaves_only_its_tombstone(1_000).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: .ci/long runs it"]
+async fn an_actor_with_very_much_leaves_no_more_either() {
+    leaves_only_its_tombstone(10_000).await;
+}
+
+/// Deletes an actor with so many properties and a list of so many items, by workers that die.
+async fn leaves_only_its_tombstone(size: usize) {
+    let (told, clock) = (Told::default(), FakeClock::new());
+    let site = Site::with_clock(app(&told), Arc::new(clock.clone())).await;
+    let ann = site.actor("ann").await;
+    crate::budgets::fill(&ann, size).await;
+    crate::budgets::fill_list(&ann, size).await;
+    ann.delete("").await.expect(204);
+
+    // Storage fails again and again, each worker dies somewhere else, and another goes on.
+    let mut rounds = 0;
+    loop {
+        let faults = Faults { throttle: 0.6, seed: rounds, ..Faults::default() };
+        site.meter().inject(faults.on(["Query", "BatchWriteItem", "TransactWriteItems"]));
+        let deadline = actingweb_protocol::Deadline::after(std::time::Instant::now(), Duration::from_millis(5_100));
+        let drained = actingweb_worker::drain(site.state(), deadline).await;
+        site.meter().heal();
+        if drained.is_ok_and(|drained| drained.done == 1) || rounds == 3 {
+            break;
+        }
+        clock.advance(Duration::from_secs(121));
+        rounds += 1;
+    }
+    clock.advance(Duration::from_secs(121));
+    site.drain().await;
+    clock.advance(Duration::from_secs(16 * 60));
+    site.drain().await;
+    let left = items(&site).await;
+    assert_eq!(left.len(), 1, "only the tombstone: {:?}", left.first());
+    assert!(rounds > 0, "no worker died");
+}

@@ -61,7 +61,8 @@ impl World {
         let store = Store::new(dynamodb_client(engine.url()), "actors", Arc::new(clock.clone()), entropy.clone());
         store.create_table().await.unwrap();
         let keys = Keys::parse(r#"{"k1": "0123456789abcdef0123456789abcdef"}"#).unwrap();
-        let actors = Actors::new(store, Arc::new(keys), (Arc::new(clock.clone()), entropy), "https://actors.example", false);
+        let actors =
+            Actors::new(store, Arc::new(keys), (Arc::new(clock.clone()), entropy), "https://actors.example", false);
         let ann = CreateActor { creator: CREATOR.into(), ..CreateActor::default() };
         let actor = actors.create(ann, in_time()).await.unwrap().actor;
         Self { hooks, actor, services, bedrock, clock, _engine: engine }

@@ -61,15 +61,20 @@ impl Site {
 
     /// An application in this process, at a time of the test's own.
     pub async fn with_clock(app: App, clock: Arc<dyn Clock>) -> Self {
-        Self::build(app, clock, None).await
+        Self::build(app, clock, |_| {}).await
     }
 
     /// An application in this process whose requests have this long.
     pub async fn limited(app: App, time_limit: Duration) -> Self {
-        Self::build(app, Arc::new(SystemClock), Some(time_limit)).await
+        Self::build(app, Arc::new(SystemClock), |state| state.time_limit = time_limit).await
     }
 
-    async fn build(app: App, clock: Arc<dyn Clock>, time_limit: Option<Duration>) -> Self {
+    /// An application in this process that serves its test endpoints.
+    pub async fn with_devtest(app: App) -> Self {
+        Self::build(app, Arc::new(SystemClock), |state| state.devtest = true).await
+    }
+
+    async fn build(app: App, clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut AppState)) -> Self {
         let external = external_dynamodb();
         let engine = external.is_none().then(|| Engine::memory().expect("an engine"));
         let engine_url = external.as_deref().or(engine.as_ref().map(Engine::url)).expect("an engine's URL");
@@ -83,7 +88,7 @@ impl Site {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
         let config = config(&base_url, meter.url(), &services, &random_hex(&*entropy, 4));
         let mut state = actingweb_runtime::build_with(&config, app, clock, entropy).await.expect("a state");
-        state.time_limit = time_limit.unwrap_or(state.time_limit);
+        adjust(&mut state);
         actingweb_runtime::create_table(&state).await.expect("a table");
         let router = actingweb_local::router(state.clone()).layer(axum::middleware::map_request(client_address));
         #[expect(clippy::disallowed_methods, reason = "a server outlives the call that starts it; dropping ends it")]

@@ -1,11 +1,12 @@
-//! `/`, `/login` and `/{actor}`: creating, reading and deleting actors.
+//! `/`, `/login` and `/{actor}`: creating, reading and deleting actors; what tests of applications need.
 
 mod actor;
 mod create;
+mod devtest;
 pub mod openapi;
 mod page;
 
-use actingweb_web::{AppState, serve};
+use actingweb_web::{AppState, serve, subtree};
 use axum::Router;
 use axum::routing::any;
 
@@ -18,6 +19,7 @@ pub fn routes() -> Router<AppState> {
         .route("/openapi.json", any(openapi::openapi))
         .route("/{actor}", any(actor::actor))
         .route("/{actor}/", any(actor::actor))
+        .merge(subtree("devtest", devtest::devtest))
 }
 
 /// The service of this group.

@@ -231,7 +231,15 @@ impl Actor {
     /// # Errors
     /// [`ActorError::TooLarge`] for an empty or overlong bucket or name; storage errors.
     pub async fn attribute(&self, bucket: &str, name: &str) -> Result<Option<Value>, ActorError> {
-        Ok(self.store.attribute(self.id(), bucket, name).await?.map(|attribute: Attribute| attribute.value))
+        Ok(self.stored_attribute(bucket, name).await?.map(|attribute| attribute.value))
+    }
+
+    /// [`Actor::attribute`] with the time it was written.
+    ///
+    /// # Errors
+    /// As [`Actor::attribute`].
+    pub async fn stored_attribute(&self, bucket: &str, name: &str) -> Result<Option<Attribute>, ActorError> {
+        Ok(self.store.attribute(self.id(), bucket, name).await?)
     }
 
     /// All attributes of exactly this bucket.
@@ -239,8 +247,16 @@ impl Actor {
     /// # Errors
     /// As [`Actor::attribute`].
     pub async fn attributes(&self, bucket: &str) -> Result<BTreeMap<String, Value>, ActorError> {
-        let found = self.store.attributes(self.id(), bucket).await?;
+        let found = self.stored_attributes(bucket).await?;
         Ok(found.into_iter().map(|attribute| (attribute.name, attribute.value)).collect())
+    }
+
+    /// [`Actor::attributes`] with the times they were written, in the order of their names.
+    ///
+    /// # Errors
+    /// As [`Actor::attribute`].
+    pub async fn stored_attributes(&self, bucket: &str) -> Result<Vec<Attribute>, ActorError> {
+        Ok(self.store.attributes(self.id(), bucket).await?)
     }
 
     /// Writes an internal attribute, which disappears after `ttl` if one is given. `false`, `0` and `""` are values.

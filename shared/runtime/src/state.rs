@@ -79,7 +79,9 @@ pub async fn build_with(
     let unique_creator = hooks.app().unique_creator;
     let surroundings = (actor_clock, Arc::clone(&entropy));
     let actors = Actors::new(store, Arc::clone(&config.keys), surroundings, &config.base_url, unique_creator);
-    Ok(AppState::new(actors, hooks, &config.base_url, entropy, TIME_LIMIT))
+    let mut state = AppState::new(actors, hooks, &config.base_url, entropy, TIME_LIMIT);
+    state.devtest = config.devtest;
+    Ok(state)
 }
 
 /// Opens the connection to the table by one cheap read, so that the first request does not pay for it. Tries for

@@ -21,6 +21,8 @@ pub struct AppState {
     pub entropy: Arc<dyn Entropy>,
     /// How long a request may take when nothing else sets a deadline: API Gateway waits 30 s.
     pub time_limit: Duration,
+    /// Whether test endpoints are served.
+    pub devtest: bool,
     /// The name of the group in the log.
     pub group: &'static str,
     cold: Arc<AtomicBool>,
@@ -31,7 +33,16 @@ impl AppState {
     #[must_use]
     pub fn new(actors: Actors, hooks: Hooks, base_url: &str, entropy: Arc<dyn Entropy>, time_limit: Duration) -> Self {
         let cold = Arc::new(AtomicBool::new(true));
-        Self { actors, hooks, base_url: base_url.trim_end_matches('/').into(), entropy, time_limit, group: "all", cold }
+        Self {
+            actors,
+            hooks,
+            base_url: base_url.trim_end_matches('/').into(),
+            entropy,
+            time_limit,
+            devtest: false,
+            group: "all",
+            cold,
+        }
     }
 
     /// The same state under a group's name.

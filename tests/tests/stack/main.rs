@@ -11,6 +11,7 @@ mod authorization;
 mod budgets;
 mod concurrency;
 mod deletion;
+mod devtest;
 mod fairness;
 mod faults;
 mod isolation;

@@ -1,0 +1,79 @@
+//! `/{actor}/devtest/...`: internal attributes over HTTP, for tests of applications. Served only where `ACTINGWEB_DEVTEST`
+//! asks for it, and to the actor's creator alone.
+
+use actingweb_actor::{Actor, Attribute};
+use actingweb_protocol::Name;
+use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json, no_content};
+use axum::extract::State;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+pub(crate) async fn devtest(State(state): State<AppState>, incoming: Incoming) -> Reply {
+    if !state.devtest {
+        return Err(Problem::not_found("there is nothing at this path"));
+    }
+    let admission = incoming.admit(&state, &[]).await?;
+    let path: Vec<&str> = incoming.below_group().iter().map(String::as_str).collect();
+    match path.as_slice() {
+        ["ping"] => match incoming.verb {
+            Verb::Get | Verb::Put | Verb::Delete => Ok(no_content()),
+            _ => Err(Problem::method_not_allowed("GET, PUT, DELETE")),
+        },
+        ["attribute" | "attributes", bucket] => on_bucket(&incoming, &admission.actor, bucket).await,
+        ["attribute" | "attributes", bucket, name] => on_attribute(&incoming, &admission.actor, bucket, name).await,
+        _ => Err(Problem::not_found("devtest has ping, attribute/{bucket} and attribute/{bucket}/{name}")),
+    }
+}
+
+async fn on_bucket(incoming: &Incoming, actor: &Actor, bucket: &str) -> Reply {
+    match incoming.verb {
+        Verb::Get => {
+            let all = actor.stored_attributes(bucket).await?;
+            if all.is_empty() {
+                return Err(Problem::not_found(format!("bucket `{bucket}` holds nothing")));
+            }
+            let all = all.into_iter().map(|attribute| (attribute.name.clone(), shown(attribute)));
+            Ok(json(StatusCode::OK, &all.collect::<Map<_, _>>()))
+        }
+        Verb::Post => {
+            let values = incoming.payload.object()?;
+            let names: Result<Vec<_>, _> = values.keys().map(|name| Name::parse(name)).collect();
+            names?;
+            for (name, value) in &values {
+                actor.set_attribute(bucket, name, value.clone(), None).await?;
+            }
+            Ok(json(StatusCode::OK, &values))
+        }
+        Verb::Delete => {
+            for attribute in actor.stored_attributes(bucket).await? {
+                actor.delete_attribute(bucket, &attribute.name).await?;
+            }
+            Ok(no_content())
+        }
+        _ => Err(Problem::method_not_allowed("GET, POST, DELETE")),
+    }
+}
+
+async fn on_attribute(incoming: &Incoming, actor: &Actor, bucket: &str, name: &str) -> Reply {
+    match incoming.verb {
+        Verb::Get => match actor.stored_attribute(bucket, name).await? {
+            Some(attribute) => Ok(json(StatusCode::OK, &shown(attribute))),
+            None => Err(Problem::not_found(format!("bucket `{bucket}` holds no `{name}`"))),
+        },
+        Verb::Put => {
+            actor.set_attribute(bucket, name, incoming.payload.json_or_text()?, None).await?;
+            Ok(no_content())
+        }
+        Verb::Delete => {
+            actor.delete_attribute(bucket, name).await?;
+            Ok(no_content())
+        }
+        _ => Err(Problem::method_not_allowed("GET, PUT, DELETE")),
+    }
+}
+
+/// `{"data": …, "timestamp": "YYYY-MM-DD HH:MM:SS"}`, in UTC.
+fn shown(attribute: Attribute) -> Value {
+    let written: String = attribute.written_at.to_string().chars().take(19).collect();
+    json!({ "data": attribute.value, "timestamp": written.replace('T', " ") })
+}

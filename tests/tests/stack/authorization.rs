@@ -149,6 +149,7 @@ fn present(request: RequestBuilder, owner: &Owner, caller: &str) -> RequestBuild
 async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
     let site = Site::of(app()).await;
     let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
     for (method, template, path, body, expected) in table() {
         let changes = method != "GET";
         let mut owner = actor(&site).await;
@@ -162,11 +163,15 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
             let address = format!("10.0.{}.{index}", expected % 250);
             let request = site.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
             let request = present(request, &owner, caller).header("x-test-address", address);
+            site.meter().reset();
             let answer = Answer::of(match &body {
                 Some(body) => request.json(body),
                 None => request,
             })
             .await;
+            for call in site.meter().calls().operations() {
+                used.insert((group(template), call.to_owned()));
+            }
             if answer.status != expected {
                 wrong.push(format!(
                     "{method} {template} ({path}) by {caller}: {} not {expected}: {}",
@@ -176,6 +181,29 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (group, call) in used {
+        assert!(granted(group).contains(call.as_str()), "on AWS the function {group} may not call {call}");
+    }
+}
+
+/// The group that owns a path.
+fn group(template: &str) -> &str {
+    template.split('/').nth(2).filter(|group| !group.is_empty()).unwrap_or("factory")
+}
+
+/// The calls that a group's function may make, by `infra/permissions.yaml`.
+fn granted(group: &str) -> BTreeSet<String> {
+    let matrix: serde_yaml_ng::Value =
+        serde_yaml_ng::from_str(include_str!("../../../infra/permissions.yaml")).unwrap();
+    let may = matrix["groups"][group]["may"].as_sequence().expect("a group of the matrix");
+    let actions = may.iter().filter_map(|permission| matrix["permissions"][permission]["actions"].as_sequence());
+    let mut calls: BTreeSet<String> =
+        actions.flatten().filter_map(|action| Some(action.as_str()?.strip_prefix("dynamodb:")?.to_owned())).collect();
+    // A transaction is authorised as its parts.
+    if calls.contains("PutItem") && calls.contains("UpdateItem") && calls.contains("DeleteItem") {
+        calls.insert("TransactWriteItems".to_owned());
+    }
+    calls
 }
 
 #[test]

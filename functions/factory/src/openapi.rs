@@ -72,7 +72,7 @@ fn create(created: Value) -> Operation {
             "passphrase": {
                 "type": "string",
                 "maxLength": MAX_PASSPHRASE_BYTES,
-                "description": "At least 8 bytes; a random one when left out or empty.",
+                "description": "At most 256 bytes; a random one when left out or empty.",
             },
             "trustee_root": {
                 "type": "string",

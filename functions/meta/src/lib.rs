@@ -5,7 +5,7 @@ pub mod openapi;
 use actingweb_actor::Actor;
 use actingweb_hooks::AppInfo;
 use actingweb_protocol::options::{FLAT_VERSION, FORMATS, PROTOCOL_VERSION, SUPPORTED};
-use actingweb_protocol::trust_types;
+use actingweb_protocol::trust_types::{self, TrustType};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json, serve, subtree, text};
 use axum::Router;
 use axum::extract::State;
@@ -27,10 +27,10 @@ async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
         return Err(Problem::method_not_allowed("GET"));
     }
     let actor = incoming.find(&state).await?;
-    let app = state.hooks.app();
+    let (app, types) = (state.hooks.app(), state.hooks.policy().trust_types());
     let path: Vec<&str> = incoming.below_group().iter().map(String::as_str).collect();
     Ok(match path.as_slice() {
-        [] => json(StatusCode::OK, &document(&actor, app)),
+        [] => json(StatusCode::OK, &document(&actor, app, types)),
         ["id"] => text(actor.id().as_str()),
         ["type"] => text(app.actor_type.as_str()),
         ["version"] => text(app.version.as_str()),
@@ -41,14 +41,14 @@ async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
         ["actingweb", "version"] => text(PROTOCOL_VERSION),
         ["actingweb", "supported"] => text(SUPPORTED.join(",")),
         ["actingweb", "formats"] => text(FORMATS.join(",")),
-        ["actingweb", "trust_types"] => json(StatusCode::OK, &trust_types::BUILT_IN),
-        ["trusttypes"] => json(StatusCode::OK, &trust_types()),
+        ["actingweb", "trust_types"] => json(StatusCode::OK, &types),
+        ["trusttypes"] => json(StatusCode::OK, &trust_types(types)),
         _ => return Err(Problem::not_found("there is nothing at this path of /meta")),
     })
 }
 
 /// The nested `actingweb` object is the specification's; the flat keys are what deployed clients read.
-fn document(actor: &Actor, app: &AppInfo) -> Value {
+fn document(actor: &Actor, app: &AppInfo, types: &[TrustType]) -> Value {
     json!({
         "id": actor.id(),
         "type": app.actor_type.as_str(),
@@ -65,12 +65,12 @@ fn document(actor: &Actor, app: &AppInfo) -> Value {
         "aw_version": FLAT_VERSION,
         "aw_supported": SUPPORTED.join(","),
         "aw_formats": FORMATS.join(","),
-        "aw_trust_types": trust_types::BUILT_IN.map(|kind| kind.name),
+        "aw_trust_types": types.iter().map(|kind| kind.name).collect::<Vec<_>>(),
     })
 }
 
-fn trust_types() -> Value {
-    let types = trust_types::BUILT_IN.iter().map(|kind| {
+fn trust_types(types: &[TrustType]) -> Value {
+    let types = types.iter().map(|kind| {
         (kind.name.to_owned(), json!({ "display_name": kind.display_name, "description": kind.description }))
     });
     json!({

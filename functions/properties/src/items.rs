@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use crate::Request;
 
-/// `{"items":[{"index":0,"item":…,"handle":"a0"}],"count":n}`. A handle names its item wherever it moves; in a part that
+/// `{"items":[{"index":0,"item":…,"handle":"a0"}],"count":n}`. A handle names its item wherever others
+/// push it, until it is moved itself; in a part that
 /// began with a cursor positions are not known, so they are left out.
 pub(crate) async fn get_items(request: &Request<'_>, invocation: &Invocation, list: &ListRecord) -> Reply {
     let page = Page::of(request.incoming)?;
@@ -69,13 +70,13 @@ pub(crate) async fn post_items(request: &Request<'_>, invocation: &Invocation, l
             }
         },
         "delete" => {
-            let (edit, index) = match target(&body) {
-                Ok(Target::Index(index)) => (ListEdit::Remove(index), Some(index)),
-                Ok(Target::Handle(rank)) => (ListEdit::RemoveItem(rank), None),
-                Ok(Target::Value(old)) => (ListEdit::RemoveValue(old), None),
-                Err(problem) => match body.get("item_value") {
-                    Some(old) => (ListEdit::RemoveValue(old.clone()), None),
-                    None => return Err(problem),
+            let named = ["item_index", "handle", "old_value"].into_iter().any(|name| body.contains_key(name));
+            let (edit, index) = match body.get("item_value") {
+                Some(old) if !named => (ListEdit::RemoveValue(old.clone()), None),
+                _ => match target(&body)? {
+                    Target::Index(index) => (ListEdit::Remove(index), Some(index)),
+                    Target::Handle(rank) => (ListEdit::RemoveItem(rank), None),
+                    Target::Value(old) => (ListEdit::RemoveValue(old), None),
                 },
             };
             request.guard_deletion(invocation, &list, &edit, index).await?;

@@ -41,9 +41,9 @@ async fn properties(State(state): State<AppState>, incoming: Incoming) -> Reply 
             _ => Err(Problem::method_not_allowed("GET, POST, DELETE")),
         };
     };
-    if incoming.verb == Verb::Other {
-        // POST is for lists and their `items`.
-        let posts = matches!(path.below.as_slice(), [] | [_]) && path.below.iter().all(|below| below == "items");
+    // POST is for lists and their `items`.
+    let posts = matches!(path.below.as_slice(), [] | [_]) && path.below.iter().all(|below| below == "items");
+    if incoming.verb == Verb::Other || (incoming.verb == Verb::Post && !posts) {
         return Err(Problem::method_not_allowed(if posts { "GET, PUT, POST, DELETE" } else { "GET, PUT, DELETE" }));
     }
     let mut admission = incoming.admit(&state, &[&path.name]).await?;

@@ -167,8 +167,16 @@ impl Request<'_> {
         }
     }
 
+    /// The item in the body, which must not be empty.
+    fn item(&self) -> Result<Value, Problem> {
+        match self.incoming.payload.bytes.is_empty() {
+            true => Err(Problem::bad_request("the body is empty where an item is due")),
+            false => self.incoming.payload.json_or_text(),
+        }
+    }
+
     async fn set_item(&self, invocation: &Invocation, list: ListRecord, index: u64) -> Reply {
-        let value = self.incoming.payload.json_or_text()?;
+        let value = self.item()?;
         let value = self.guard_item(invocation, (Op::Put, &list), Some(index), value).await?;
         self.edit(list, ListEdit::Set(index, value)).await?;
         Ok(no_content())
@@ -176,7 +184,7 @@ impl Request<'_> {
 
     /// 201 with the item's URL.
     async fn append(&self, invocation: &Invocation, list: ListRecord) -> Reply {
-        let value = self.incoming.payload.json_or_text()?;
+        let value = self.item()?;
         let value = self.guard_item(invocation, (Op::Post, &list), None, value).await?;
         let (actor, name) = (self.admission.actor.id(), list.name.clone());
         let index = self.edit(list, ListEdit::Append(value)).await?;
@@ -192,7 +200,8 @@ impl Request<'_> {
         check_preconditions(self.incoming, Some(&list.version))?;
         self.guard_item(invocation, (Op::Delete, &list), None, summary(&list)).await?;
         let name = list.name.clone();
-        self.admission.actor.delete_list(&name, Some(Stored::List(list))).await?;
+        let only_seen = is_conditional(self.incoming);
+        self.admission.actor.delete_list(&name, Some(Stored::List(list)), only_seen).await?;
         Ok(no_content())
     }
 

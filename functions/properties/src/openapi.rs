@@ -256,7 +256,7 @@ fn list_items() -> Value {
         "properties": {
             "index": index(),
             "item": true,
-            "handle": { "type": "string", "description": "Names the item wherever it moves." },
+            "handle": { "type": "string", "description": "Names the item wherever others push it, until it is moved itself." },
         },
     });
     json!({

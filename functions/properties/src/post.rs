@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use actingweb_actor::limits::MAX_PROPERTIES_AT_ONCE;
-use actingweb_actor::{BulkItems, BulkWrite, ListError, Stored};
+use actingweb_actor::{Actor, BulkItems, BulkWrite, ListError, ListRecord, Stored};
 use actingweb_hooks::Op;
 use actingweb_protocol::Name;
 use actingweb_protocol::permission::Operation;
@@ -30,12 +30,13 @@ pub(crate) async fn post_properties(state: &AppState, incoming: &Incoming) -> Re
     let invocation = incoming.invocation(&admission);
     let guard = Guard { state, incoming, access: &admission.access, invocation: &invocation };
     let seen = &admission.properties;
+    let admission = &admission;
     let writes = names.into_iter().zip(named).map(|(name, (_, value))| async move {
-        let write = decide(guard, seen, &name, value).await?;
+        let write = decide(guard, &admission.actor, seen, &name, value).await?;
         Ok::<_, Problem>((name, write))
     });
     let writes = try_join_all(writes).await?;
-    let deleted = write(&admission, &writes).await?;
+    let deleted = write(admission, &writes).await?;
     let said = writes.into_iter().map(|(name, write)| {
         let deleted = deleted.get(&name).copied().unwrap_or_default();
         (name.to_string(), say(write, deleted))
@@ -77,8 +78,22 @@ fn from_form(fields: Vec<(String, String)>) -> Result<Map<String, Value>, Proble
     Ok(Map::from_iter([(property, value)]))
 }
 
+/// Asks the hooks of a list, if it has any, before items go.
+async fn guard_deletions(guard: Guard<'_>, actor: &Actor, list: &ListRecord, items: &BulkItems) -> Result<(), Problem> {
+    if !guard.state.hooks.has_property_hooks(list.name.as_str()) {
+        return Ok(());
+    }
+    for (index, item) in (0u64..).zip(actor.items_of(list).await?) {
+        if items.deletes.contains(&index) {
+            guard.write_list(Op::Delete, &list.name, &[index.to_string()], item.value).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn decide(
     guard: Guard<'_>,
+    actor: &Actor,
     seen: &HashMap<Name, Stored>,
     name: &Name,
     value: Value,
@@ -103,6 +118,9 @@ async fn decide(
                 *value = guard.write_list(Op::Post, name, &[index.to_string()], value.take()).await?;
             }
             guard.access.check_list(name.as_str(), Operation::Write)?;
+            if let (Some(Stored::List(list)), false) = (seen.get(name), items.deletes.is_empty()) {
+                guard_deletions(guard, actor, list, &items).await?;
+            }
             Ok(BulkWrite::Items(items))
         }
         _ => Ok(BulkWrite::Value(guard.write(Op::Post, name, &[], value).await?)),

@@ -191,7 +191,7 @@ impl Actor {
         let name = parse(name)?;
         match self.store.delete_property(self.id(), &name, Expect::Any).await? {
             WriteOutcome::Written(_) => Ok(()),
-            WriteOutcome::Stale(seen) => match self.delete_list(&name, seen).await {
+            WriteOutcome::Stale(seen) => match self.delete_list(&name, seen, false).await {
                 Ok(()) | Err(ListError::Missing(_)) => Ok(()),
                 Err(ListError::Actor(error)) => Err(error),
                 Err(error) => Err(ActorError::Conflict(error.to_string())),
@@ -209,8 +209,8 @@ impl Actor {
             Stored::Value(property) => {
                 self.store.delete_property(self.id(), &name, Expect::Version(property.version)).await?;
             }
-            Stored::List(_) => match self.delete_list(&name, Some(seen)).await {
-                Ok(()) | Err(ListError::Missing(_) | ListError::Plain(_)) => {}
+            Stored::List(_) => match self.delete_list(&name, Some(seen), true).await {
+                Ok(()) | Err(ListError::Missing(_) | ListError::Plain(_) | ListError::Changed(_)) => {}
                 Err(ListError::Actor(error)) => return Err(error),
                 Err(error) => return Err(ActorError::Conflict(error.to_string())),
             },

@@ -214,14 +214,18 @@ impl Actor {
         self.store().change_properties(self.id(), HashMap::new(), decide).await.map_err(ActorError::from)?
     }
 
-    /// Deletes a list; its items are removed by the worker.
+    /// Deletes a list, with `only_seen` only if nobody changed it since it was read; its items are removed by the worker.
     ///
     /// # Errors
     /// [`ListError`].
-    pub async fn delete_list(&self, name: &Name, seen: Option<Stored>) -> Result<(), ListError> {
+    pub async fn delete_list(&self, name: &Name, seen: Option<Stored>, only_seen: bool) -> Result<(), ListError> {
+        let version = seen.as_ref().map(|stored| stored.version().to_owned()).filter(|_| only_seen);
         let known: HashMap<Name, Stored> = seen.into_iter().map(|stored| (name.clone(), stored)).collect();
         let decide = |mut known: HashMap<Name, Stored>| {
-            let list = list_of(name, known.remove(name));
+            let list = list_of(name, known.remove(name)).and_then(|list| match &version {
+                Some(version) if *version != list.version => Err(ListError::Changed(name.clone())),
+                _ => Ok(list),
+            });
             std::future::ready(list.map(|list| (vec![Write::DeleteList(list)], ())))
         };
         self.store().change_properties(self.id(), known, decide).await.map_err(ActorError::from)?

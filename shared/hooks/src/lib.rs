@@ -27,6 +27,7 @@ mod watchdog;
 pub use actingweb_actor::{Actor, Caller};
 pub use actingweb_bedrock::Bedrock;
 pub use actingweb_peer::Outcome;
+pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
 pub use answer::IntoAnswer;
 pub use app::App;
 pub use block_on::{BlockOnError, block_on};

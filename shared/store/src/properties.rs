@@ -210,7 +210,7 @@ impl Store {
                 // Deleted meanwhile; or an engine that does not say what stood in the way.
                 WriteOutcome::Stale(None) => current = self.property_now(actor, name).await?,
             }
-            pause.wait("UpdateProperty", format!("others are writing property {name}")).await?;
+            pause.wait("UpdateProperty", "others are writing the same property".to_owned()).await?;
         }
     }
 
@@ -257,10 +257,18 @@ impl Store {
         if let Some(name) = after {
             pages.position = Position::After(item::key(&keys::actor(actor), &keys::property(name)));
         }
+        let mut bytes = 0;
         while found.len() <= limit {
             let Some(items) = pages.next().await? else { break };
             for row in &items {
-                found.push(Stored::from_row(&Row::read(row)?)?);
+                let row = Row::read(row)?;
+                bytes += row.optional_text("value")?.map_or(0, str::len);
+                // What no reply could hold begins the next part.
+                if bytes > MAX_LISTING_BYTES && !found.is_empty() {
+                    found.truncate(limit);
+                    return Ok((found, true));
+                }
+                found.push(Stored::from_row(&row)?);
             }
         }
         let more = found.len() > limit;

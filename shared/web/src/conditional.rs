@@ -13,6 +13,8 @@ pub fn tagged(incoming: &Incoming, version: &str, response: Response) -> Respons
         _ => response,
     };
     response.headers_mut().extend(HeaderValue::from_str(&format!("\"{version}\"")).ok().map(|tag| (header::ETAG, tag)));
+    // The same version reads differently for who asks for JSON, and for callers with other rights.
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     response
 }
 

@@ -139,6 +139,11 @@ impl Incoming {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// All query parameters.
+    pub fn params(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The parameters that are content: the form's fields if the body is a form, without `_method`.
     #[must_use]
     pub fn form(&self) -> Option<Vec<(String, String)>> {

@@ -45,7 +45,10 @@ impl Page {
         let Some(next) = next else { return response };
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let path: Vec<String> = incoming.segments.iter().map(|segment| encode(segment)).collect();
-        let query = format!("limit={}&cursor={}", self.limit, encode(next));
+        let mut query = format!("limit={}&cursor={}", self.limit, encode(next));
+        for (name, value) in incoming.params().filter(|(name, _)| !matches!(*name, "limit" | "cursor")) {
+            query.push_str(&format!("&{}={}", encode(name), encode(value)));
+        }
         let link = format!("<{}/{}?{query}>; rel=\"next\"", state.base_url, path.join("/"));
         let headers = [(header::LINK, link), (NEXT_CURSOR, encode(next))];
         let valid = headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)));

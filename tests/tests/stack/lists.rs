@@ -261,3 +261,24 @@ async fn items_of_lists_that_are_gone_are_removed() {
         1
     );
 }
+
+#[tokio::test]
+async fn what_is_wrong_about_an_item_deletes_none() {
+    let site = site().await;
+    let ann = notes(&site, &[json!("a"), json!("b")]).await;
+    for wrong in [json!({ "item_index": -1, "item_value": "a" }), json!({ "handle": "!", "item_value": "a" })] {
+        let mut body = wrong;
+        body["action"] = json!("delete");
+        ann.post("/properties/notes/items", &body).await.problem(400);
+    }
+    for method in [Method::POST, Method::PUT] {
+        let path = if method == Method::PUT { "/properties/notes/0" } else { "/properties/notes" };
+        ann.send(method, path, "application/json", "").await.problem(400);
+    }
+    assert_eq!(ann.get("/properties/notes").await.expect(200).json(), json!(["a", "b"]));
+    let part = ann.get("/properties?format=full&limit=1").await.expect(200);
+    assert_eq!(part.json()["notes"]["items"], json!(["a", "b"]));
+    ann.put("/properties/other", &json!(1)).await.expect(204);
+    let part = ann.get("/properties?format=full&limit=1").await.expect(200);
+    assert!(part.header("link").contains("&format=full>"), "{}", part.header("link"));
+}

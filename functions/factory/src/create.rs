@@ -34,9 +34,11 @@ async fn create_actor(state: &AppState, incoming: &Incoming) -> Reply {
         Some(fields) => from_form(fields),
         None => from_json(incoming)?,
     };
-    let created = match state.actors.create(request, incoming.context.deadline).await {
+    let address = incoming.context.address.map(|address| address.to_string());
+    let created = match state.actors.create(request, address.as_deref(), incoming.context.deadline).await {
         Ok(created) => created,
         Err(CreateError::Invalid(reason)) => return Err(Problem::bad_request(reason)),
+        Err(CreateError::Guessing { retry_after }) => return Err(Problem::guessing(retry_after)),
         Err(error @ CreateError::CreatorTaken) => return Err(Problem::conflict(error.to_string())),
         Err(CreateError::Actor(error)) => return Err(error.into()),
     };

@@ -1,10 +1,12 @@
 //! `/{actor}/properties`: all of them.
 
-use actingweb_actor::{ListRecord, Stored};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actingweb_actor::{Actor, ListRecord, Stored};
 use actingweb_hooks::Op;
 use actingweb_protocol::{Name, PropertyPath};
 use actingweb_web::paging::Page;
-use actingweb_web::{Admission, AppState, Incoming, Problem, Reply, json, no_content};
+use actingweb_web::{AppState, Incoming, Problem, Reply, json, no_content};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
@@ -15,6 +17,12 @@ use crate::list::summary;
 
 /// How many lists are read at once for a listing with their items.
 const CONCURRENT_LISTS: usize = 8;
+
+/// How many properties' hooks run at once.
+const CONCURRENT_HOOKS: usize = 256;
+
+/// The most bytes of list items in one listing: Lambda's replies hold 6 MB.
+const MAX_LISTING_BYTES: usize = 5_000_000;
 
 /// What a listing shows of each property.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,34 +35,21 @@ enum View {
     Metadata,
 }
 
-/// An object of all properties that the hooks let be seen; `{}` when there are none.
+/// An object of all properties that the caller may see; `{}` when there are none.
 pub(crate) async fn get_properties(state: &AppState, incoming: &Incoming) -> Reply {
     let view = view(incoming)?;
     let page = Page::of(incoming)?;
     let admission = incoming.admit(state, &[]).await?;
-    let (stored, next) = match &page {
-        None => (admission.actor.stored_properties().await?, None),
-        Some(page) => {
-            let cursor = page.cursor.as_deref().map(Name::parse).transpose();
-            let after =
-                cursor.map_err(|_| Problem::bad_request("cursor is not one that a reply of this listing gave"))?;
-            let (stored, more) = admission.actor.properties_page(after.as_ref(), page.limit).await?;
-            let next = stored.last().filter(|_| more).map(|stored| stored.name().to_string());
-            (stored, next)
-        }
-    };
     let invocation = incoming.invocation(&admission);
     let guard = Guard { state, incoming, access: &admission.access, invocation: &invocation };
-    let body = match view {
-        View::Short => Value::Object(show(&admission, guard, stored, false).await?),
-        View::Full => Value::Object(show(&admission, guard, stored, true).await?),
-        View::Metadata => metadata(&admission, guard, stored).await?,
+    let listing = Listing { actor: &admission.actor, guard, view, bytes: AtomicUsize::new(0) };
+    let Some(page) = page else {
+        let shown = listing.show(admission.actor.stored_properties().await?).await?;
+        return Ok(json(StatusCode::OK, &view.body(shown)));
     };
-    let response = json(StatusCode::OK, &body);
-    Ok(match page {
-        None => response,
-        Some(page) => page.link(state, incoming, next.as_deref(), response),
-    })
+    let (shown, next) = listing.part(&page).await?;
+    let response = json(StatusCode::OK, &view.body(shown));
+    Ok(page.link(state, incoming, next.as_deref(), response))
 }
 
 fn view(incoming: &Incoming) -> Result<View, Problem> {
@@ -66,63 +61,122 @@ fn view(incoming: &Incoming) -> Result<View, Problem> {
     }
 }
 
-/// Hooks of one listing run at the same time.
-async fn show(
-    admission: &Admission,
-    guard: Guard<'_>,
-    stored: Vec<Stored>,
-    full: bool,
-) -> Result<Map<String, Value>, Problem> {
-    let shown = stored.into_iter().map(|stored| async move {
-        let name = stored.name().clone();
-        let value = match stored {
-            Stored::Value(property) => guard.read(&name, &[], property.value).await?,
-            Stored::List(list) => show_list(admission, guard, &list, full).await?,
-        };
-        Ok::<_, Problem>(value.map(|value| (name.to_string(), value)))
-    });
-    let shown: Vec<_> = stream::iter(shown.collect::<Vec<_>>()).buffered(parallel(full)).try_collect().await?;
-    Ok(shown.into_iter().flatten().collect())
+/// A property as a listing shows it.
+enum Shown {
+    Value(Name, Value),
+    /// With its items, if the view has them.
+    List(ListRecord, Option<Value>),
 }
 
-const fn parallel(reads_lists: bool) -> usize {
-    if reads_lists { CONCURRENT_LISTS } else { 256 }
-}
-
-async fn show_list(
-    admission: &Admission,
-    guard: Guard<'_>,
-    list: &ListRecord,
-    full: bool,
-) -> Result<Option<Value>, Problem> {
-    if !full {
-        let shown = guard.read_list(&list.name, &[], Value::Array(Vec::new())).await?;
-        return Ok(shown.map(|_| json!({ "_list": true, "count": list.length })));
-    }
-    let values = admission.actor.items_of(list).await?.into_iter().map(|item| item.value).collect();
-    Ok(guard.read_list(&list.name, &[], values).await?.map(|items| {
-        let mut entry = summary(list);
-        if let Some(members) = entry.as_object_mut() {
-            members.insert("items".to_owned(), items);
+impl Shown {
+    const fn name(&self) -> &Name {
+        match self {
+            Self::Value(name, _) => name,
+            Self::List(list, _) => &list.name,
         }
-        entry
-    }))
+    }
+}
+
+struct Listing<'a> {
+    actor: &'a Actor,
+    guard: Guard<'a>,
+    view: View,
+    /// Bytes of list items read so far.
+    bytes: AtomicUsize,
+}
+
+impl Listing<'_> {
+    /// What the caller may see of these. Hooks of one listing run at the same time.
+    async fn show(&self, stored: Vec<Stored>) -> Result<Vec<Shown>, Problem> {
+        let at_once = if self.view == View::Short { CONCURRENT_HOOKS } else { CONCURRENT_LISTS };
+        let shown: Vec<_> = stored.into_iter().map(|stored| self.one(stored)).collect();
+        let shown: Vec<_> = stream::iter(shown).buffered(at_once).try_collect().await?;
+        Ok(shown.into_iter().flatten().collect())
+    }
+
+    /// One part, and the cursor of the next: the last name in it. It names nothing that the caller may not see.
+    async fn part(&self, page: &Page) -> Result<(Vec<Shown>, Option<String>), Problem> {
+        let cursor = page.cursor.as_deref().map(Name::parse).transpose();
+        let after = cursor.map_err(|_| Problem::bad_request("cursor is not one that a reply of this listing gave"))?;
+        if self.guard.access.caller().is_creator() && !self.guard.state.hooks.guards_properties() {
+            let (stored, more) = self.actor.properties_page(after.as_ref(), page.limit).await?;
+            let next = stored.last().filter(|_| more).map(|stored| stored.name().to_string());
+            return Ok((self.show(stored).await?, next));
+        }
+        let mut shown: Vec<Shown> = Vec::new();
+        let rest = self.actor.stored_properties().await?;
+        for stored in rest.into_iter().skip_while(|stored| after.as_ref().is_some_and(|after| stored.name() <= after)) {
+            let Some(visible) = self.one(stored).await? else { continue };
+            if shown.len() == page.limit {
+                let next = shown.last().map(|last| last.name().to_string());
+                return Ok((shown, next));
+            }
+            shown.push(visible);
+        }
+        Ok((shown, None))
+    }
+
+    async fn one(&self, stored: Stored) -> Result<Option<Shown>, Problem> {
+        match stored {
+            Stored::Value(property) => {
+                let value = self.guard.read(&property.name, &[], property.value).await?;
+                Ok(value.map(|value| Shown::Value(property.name, value)))
+            }
+            // Whether the list may be seen is asked before its items are read.
+            Stored::List(list) => match self.guard.read_list(&list.name, &[], Value::Array(Vec::new())).await? {
+                None => Ok(None),
+                Some(_) if self.view == View::Short => Ok(Some(Shown::List(list, None))),
+                Some(_) => {
+                    let items = self.items(&list).await?;
+                    let items = self.guard.read_list(&list.name, &[], items).await?;
+                    Ok(items.map(|items| Shown::List(list, Some(items))))
+                }
+            },
+        }
+    }
+
+    async fn items(&self, list: &ListRecord) -> Result<Value, Problem> {
+        let items: Vec<Value> = self.actor.items_of(list).await?.into_iter().map(|item| item.value).collect();
+        let size: usize = items.iter().map(|item| item.to_string().len()).sum();
+        if self.bytes.fetch_add(size, Ordering::Relaxed) + size > MAX_LISTING_BYTES {
+            let detail = format!("all lists together are larger than {MAX_LISTING_BYTES} bytes: read them one by one");
+            return Err(Problem::too_large(detail));
+        }
+        Ok(Value::Array(items))
+    }
+}
+
+impl View {
+    fn body(self, shown: Vec<Shown>) -> Value {
+        if self == Self::Metadata {
+            return metadata(shown);
+        }
+        let entries = shown.into_iter().map(|shown| match shown {
+            Shown::Value(name, value) => (name.to_string(), value),
+            Shown::List(list, None) => (list.name.to_string(), json!({ "_list": true, "count": list.length })),
+            Shown::List(list, Some(items)) => {
+                let mut entry = summary(&list);
+                if let Some(members) = entry.as_object_mut() {
+                    members.insert("items".to_owned(), items);
+                }
+                (list.name.to_string(), entry)
+            }
+        });
+        Value::Object(entries.collect())
+    }
 }
 
 /// `{"simple":{"properties":[names],"total_bytes":n},"lists":{name:{"count","total_bytes","description","explanation"}}}`.
-async fn metadata(admission: &Admission, guard: Guard<'_>, stored: Vec<Stored>) -> Result<Value, Problem> {
+fn metadata(shown: Vec<Shown>) -> Value {
     let (mut names, mut bytes, mut lists) = (Vec::new(), 0, Map::new());
-    for stored in stored {
-        match stored {
-            Stored::Value(property) => {
-                if let Some(value) = guard.read(&property.name, &[], property.value).await? {
-                    bytes += value.to_string().len();
-                    names.push(property.name.to_string());
-                }
+    for shown in shown {
+        match shown {
+            Shown::Value(name, value) => {
+                bytes += value.to_string().len();
+                names.push(name.to_string());
             }
-            Stored::List(list) => {
-                let values = admission.actor.items_of(&list).await?.into_iter().map(|item| item.value).collect();
-                let Some(items) = guard.read_list(&list.name, &[], values).await? else { continue };
+            Shown::List(list, items) => {
+                let items = items.unwrap_or_default();
                 let sizes = items.as_array().into_iter().flatten().map(|item| item.to_string().len());
                 let entry = json!({
                     "count": list.length,
@@ -134,7 +188,7 @@ async fn metadata(admission: &Admission, guard: Guard<'_>, stored: Vec<Stored>) 
             }
         }
     }
-    Ok(json!({ "simple": { "properties": names, "total_bytes": bytes }, "lists": lists }))
+    json!({ "simple": { "properties": names, "total_bytes": bytes }, "lists": lists })
 }
 
 /// Deletes every property, lists too. Rights and hooks are asked before the first one goes; one refusal keeps them all.

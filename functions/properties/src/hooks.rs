@@ -39,6 +39,9 @@ impl Guard<'_> {
     /// What hooks make of a value that is written or deleted; the caller's rights are checked against what is there.
     pub(crate) async fn write(self, op: Op, name: &Name, below: &[String], value: Value) -> Result<Value, Problem> {
         match self.filter(op, name, below, value).await? {
+            Filtered::Value(Value::Null) if op != Op::Delete => {
+                Err(Problem::bad_request(format!("property `{name}` cannot be null: delete it instead")))
+            }
             Filtered::Value(value) => Ok(value),
             // The engine answers a write to a hidden property with a failure of its own.
             Filtered::Hidden => Err(Problem::forbidden(format!("property `{name}` cannot be changed by this caller"))),

@@ -47,6 +47,7 @@ pub(crate) async fn get_items(request: &Request<'_>, invocation: &Invocation, li
 /// `{"action": "add" | "insert" | "update" | "delete" | "move" | "clear", …}`; see docs/api-design.md.
 pub(crate) async fn post_items(request: &Request<'_>, invocation: &Invocation, list: ListRecord) -> Reply {
     let body = request.incoming.payload.object()?;
+    request.admission.access.check_list(list.name.as_str(), Operation::Write)?;
     let action = body.get("action").and_then(Value::as_str).unwrap_or_default();
     let adds = matches!(action, "add" | "insert");
     let edit = match action {
@@ -60,7 +61,7 @@ pub(crate) async fn post_items(request: &Request<'_>, invocation: &Invocation, l
                 if index >= list.length {
                     return Err(beyond(&list, index));
                 }
-                ListEdit::Set(index, value(request, invocation, &list, (Op::Put, Some(index)), &body).await?)
+                ListEdit::Replace(index, value(request, invocation, &list, (Op::Put, Some(index)), &body).await?)
             }
             Target::Handle(rank) => {
                 ListEdit::SetItem(rank, value(request, invocation, &list, (Op::Put, None), &body).await?)
@@ -79,13 +80,9 @@ pub(crate) async fn post_items(request: &Request<'_>, invocation: &Invocation, l
                     Target::Value(old) => (ListEdit::RemoveValue(old), None),
                 },
             };
-            request.guard_deletion(invocation, &list, &edit, index).await?;
-            edit
+            request.guard_deletion(invocation, &list, edit, index).await?
         }
-        "move" => {
-            request.admission.access.check_list(list.name.as_str(), Operation::Write)?;
-            ListEdit::Move(number(&body, "item_index")?, number(&body, "to_index")?)
-        }
+        "move" => ListEdit::Move(number(&body, "item_index")?, number(&body, "to_index")?),
         "clear" => {
             request.guard_item(invocation, (Op::Delete, &list), None, crate::list::summary(&list)).await?;
             ListEdit::Clear
@@ -149,20 +146,19 @@ fn beyond(list: &ListRecord, index: u64) -> Problem {
 }
 
 impl Request<'_> {
-    /// Asks the hooks of the list, if it has any, before an item goes.
+    /// Asks the hooks of the list, if it has any, before an item goes; gives the edit that removes just that one.
     async fn guard_deletion(
         &self,
         invocation: &Invocation,
         list: &ListRecord,
-        edit: &ListEdit,
+        edit: ListEdit,
         index: Option<u64>,
-    ) -> Result<(), Problem> {
-        self.admission.access.check_list(list.name.as_str(), Operation::Write)?;
+    ) -> Result<ListEdit, Problem> {
         if !self.state.hooks.has_property_hooks(list.name.as_str()) {
-            return Ok(());
+            return Ok(edit);
         }
         let items = self.admission.actor.items_of(list).await?;
-        let found = (0u64..).zip(items).find(|(position, item)| match edit {
+        let found = (0u64..).zip(items).find(|(position, item)| match &edit {
             ListEdit::Remove(wanted) => position == wanted,
             ListEdit::RemoveItem(rank) => &item.rank == rank,
             ListEdit::RemoveValue(old) => &item.value == old,
@@ -170,7 +166,9 @@ impl Request<'_> {
         });
         if let Some((position, item)) = found {
             self.guard_item(invocation, (Op::Delete, list), index.or(Some(position)), item.value).await?;
+            // The item that the hooks let go, wherever others push it meanwhile.
+            return Ok(ListEdit::RemoveItem(item.rank));
         }
-        Ok(())
+        Ok(edit)
     }
 }

@@ -142,6 +142,7 @@ impl Request<'_> {
 
     async fn get_item(&self, invocation: &Invocation, list: &ListRecord, index: u64, rest: &[&str]) -> Reply {
         let missing = || Problem::not_found(format!("there is no `{}` in a list of {} items", self.path, list.length));
+        self.admission.access.check_list(list.name.as_str(), Operation::Read)?;
         let item = self.admission.actor.item_of(list, index).await?.ok_or_else(missing)?;
         let value = self.read(invocation, list, &[index.to_string()], item.value).await?;
         let keys: Vec<String> = rest.iter().map(|key| (*key).to_owned()).collect();
@@ -211,6 +212,9 @@ impl Request<'_> {
             let missing = || Problem::not_found(format!("list `{}` has {} items", list.name, list.length));
             let item = self.admission.actor.item_of(&list, index).await?.ok_or_else(missing)?;
             self.guard_item(invocation, (Op::Delete, &list), Some(index), item.value).await?;
+            // The item that the hooks let go, wherever others have pushed it meanwhile.
+            self.edit(list, ListEdit::RemoveItem(item.rank)).await?;
+            return Ok(no_content());
         }
         self.edit(list, ListEdit::Remove(index)).await?;
         Ok(no_content())

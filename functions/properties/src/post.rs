@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use actingweb_actor::limits::MAX_PROPERTIES_AT_ONCE;
 use actingweb_actor::{Actor, BulkItems, BulkWrite, ListError, ListRecord, Stored};
 use actingweb_hooks::Op;
-use actingweb_protocol::Name;
-use actingweb_protocol::permission::Operation;
+use actingweb_protocol::permission::{Operation, WriteMode};
+use actingweb_protocol::{Name, PropertyPath};
 use actingweb_web::{Admission, AppState, Incoming, Problem, Reply, json};
 use futures_util::future::try_join_all;
 use http::StatusCode;
@@ -123,7 +123,15 @@ async fn decide(
             }
             Ok(BulkWrite::Items(items))
         }
-        _ => Ok(BulkWrite::Value(guard.write(Op::Post, name, &[], value).await?)),
+        _ => {
+            let path = PropertyPath { name: name.clone(), below: Vec::new() };
+            let old = match seen.get(name) {
+                Some(Stored::Value(property)) => Some(&property.value),
+                _ => None,
+            };
+            guard.access.check_writable(&path, old, &value, WriteMode::Replace)?;
+            Ok(BulkWrite::Value(guard.write(Op::Post, name, &[], value).await?))
+        }
     }
 }
 

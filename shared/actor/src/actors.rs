@@ -55,6 +55,12 @@ pub enum CreateError {
     /// Creators are unique here, and this one has an actor with another passphrase (409).
     #[error("this creator has an actor already, with another passphrase")]
     CreatorTaken,
+    /// Too many failed attempts from this address in this minute (429).
+    #[error("too many failed attempts from this address: wait")]
+    Guessing {
+        /// When the next attempt is looked at.
+        retry_after: Duration,
+    },
     /// Storage failed.
     #[error(transparent)]
     Actor(#[from] ActorError),
@@ -120,7 +126,12 @@ impl Actors {
     ///
     /// # Errors
     /// [`CreateError`]; nothing is stored then.
-    pub async fn create(&self, request: CreateActor, deadline: Deadline) -> Result<CreatedActor, CreateError> {
+    pub async fn create(
+        &self,
+        request: CreateActor,
+        address: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<CreatedActor, CreateError> {
         let creator = Creator::normalise(&request.creator).map_err(|error| CreateError::Invalid(error.to_string()))?;
         check_passphrase(&request.passphrase)?;
         check_trustee_root(request.trustee_root.as_deref())?;
@@ -142,11 +153,22 @@ impl Actors {
                 Ok(CreatedActor { actor: Actor::new(record, store), passphrase, is_new: true })
             }
             CreateOutcome::CreatorTaken(id) => {
-                match store.load(&id, Wanted::default()).await.map_err(ActorError::from)?.actor {
+                let wanted = Wanted { address, ..Wanted::default() };
+                let snapshot = store.load(&id, wanted).await.map_err(ActorError::from)?;
+                if snapshot.failures >= FREE_FAILURES {
+                    return Err(CreateError::Guessing { retry_after: self.until_next_minute() });
+                }
+                match snapshot.actor {
                     Some(record) if self.knows(&record, &passphrase) => {
                         Ok(CreatedActor { actor: Actor::new(record, store), passphrase, is_new: false })
                     }
-                    _ => Err(CreateError::CreatorTaken),
+                    _ => {
+                        // Asking this way is guessing, too.
+                        if let Some(address) = address {
+                            store.count_failure(&id, address).await.map_err(ActorError::from)?;
+                        }
+                        Err(CreateError::CreatorTaken)
+                    }
                 }
             }
         }
@@ -171,9 +193,7 @@ impl Actors {
         let mut snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
         let Some(record) = snapshot.actor.take() else { return Ok(None) };
         if snapshot.failures >= FREE_FAILURES {
-            let into_minute = self.clock.now().as_secs().rem_euclid(60);
-            let wait = Duration::from_secs(60u64.saturating_sub(into_minute.unsigned_abs()));
-            return Err(VisitError::Guessing { retry_after: wait });
+            return Err(VisitError::Guessing { retry_after: self.until_next_minute() });
         }
         let caller = self.recognise(&record, from.credentials, &snapshot);
         if let (true, Caller::Anonymous, Some(address)) = (is_basic, &caller, from.address) {
@@ -193,6 +213,12 @@ impl Actors {
     #[must_use]
     pub fn departed(&self, job: &DueJob, deadline: Deadline) -> Option<Actor> {
         Some(Actor::new(job.departed()?, self.store.with_deadline(deadline)))
+    }
+
+    /// How long the failures of this minute count.
+    fn until_next_minute(&self) -> Duration {
+        let into_minute = self.clock.now().as_secs().rem_euclid(60).unsigned_abs();
+        Duration::from_secs(60u64.saturating_sub(into_minute))
     }
 
     fn recognise(&self, record: &ActorRecord, credentials: &Credentials, found: &Snapshot) -> Caller {

@@ -52,7 +52,11 @@ impl Actor {
             BulkWrite::Items(items) => items.sets.values().map(|value| (name, value)).collect(),
             BulkWrite::List { .. } => Vec::new(),
         });
-        limits::check_values(values)?;
+        let texts = writes.iter().filter_map(|(_, write)| match write {
+            BulkWrite::List { description, explanation } => Some([description, explanation]),
+            _ => None,
+        });
+        limits::check_values(values, limits::check_texts(texts.flatten())?)?;
         if writes.is_empty() {
             return Ok(HashMap::new());
         }

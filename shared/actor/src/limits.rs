@@ -31,10 +31,26 @@ pub(crate) fn check_value(name: &str, value: &Value) -> Result<usize, ActorError
     Ok(size)
 }
 
-/// Checks what one request writes: each value, and their sum.
-pub(crate) fn check_values<'a>(values: impl Iterator<Item = (&'a Name, &'a Value)>) -> Result<(), ActorError> {
+/// The longest description or explanation of a list, in bytes.
+pub const MAX_LIST_TEXT_BYTES: usize = 10_000;
+
+/// Checks what is said of a list; gives its size in bytes.
+pub(crate) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a Option<String>>) -> Result<usize, ActorError> {
+    texts.into_iter().flatten().try_fold(0, |sum, text| match text.len() {
+        size if size > MAX_LIST_TEXT_BYTES => {
+            Err(ActorError::TooLarge { what: "a text about the list".to_owned(), limit: MAX_LIST_TEXT_BYTES })
+        }
+        size => Ok(sum + size),
+    })
+}
+
+/// Checks what one request writes: each value, and their sum with what is written beside them.
+pub(crate) fn check_values<'a>(
+    values: impl Iterator<Item = (&'a Name, &'a Value)>,
+    beside: usize,
+) -> Result<(), ActorError> {
     let sizes = values.map(|(name, value)| check_value(name.as_str(), value));
-    if sizes.sum::<Result<usize, _>>()? > MAX_BYTES_AT_ONCE {
+    if sizes.sum::<Result<usize, _>>()? + beside > MAX_BYTES_AT_ONCE {
         return Err(ActorError::TooLarge { what: "the sum of all values".to_owned(), limit: MAX_BYTES_AT_ONCE });
     }
     Ok(())

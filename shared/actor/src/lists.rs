@@ -23,6 +23,8 @@ pub enum ListEdit {
     Insert(u64, Value),
     /// Replaces the item at a position; one past the end appends.
     Set(u64, Value),
+    /// Replaces the item at a position, which must exist.
+    Replace(u64, Value),
     /// Replaces an item, wherever it stands.
     SetItem(Rank, Value),
     /// Replaces the first item of a value.
@@ -137,6 +139,14 @@ impl Actor {
         Ok(self.store().list_around(self.id(), list, index).await?.1)
     }
 
+    /// The item with a handle.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn item_with(&self, list: &ListRecord, handle: &Rank) -> Result<Option<ListItem>, ActorError> {
+        Ok(self.store().list_item(self.id(), list, handle).await?)
+    }
+
     /// Adds an item at the end of a list and gives its position; costs the same however long the list is.
     ///
     /// # Errors
@@ -161,10 +171,14 @@ impl Actor {
         if let ListEdit::Append(value)
         | ListEdit::Insert(_, value)
         | ListEdit::Set(_, value)
+        | ListEdit::Replace(_, value)
         | ListEdit::SetItem(_, value)
         | ListEdit::SetValue(_, value) = &edit
         {
             limits::check_value(name.as_str(), value)?;
+        }
+        if let ListEdit::Describe { description, explanation } = &edit {
+            limits::check_texts([description, explanation])?;
         }
         let version = seen.as_ref().map(|stored| stored.version().to_owned()).filter(|_| only_seen);
         let mut seen = seen;
@@ -203,6 +217,7 @@ impl Actor {
         description: Option<String>,
         explanation: Option<String>,
     ) -> Result<(), ListError> {
+        limits::check_texts([&description, &explanation])?;
         if seen.is_some() {
             self.edit_list(name, seen, ListEdit::Describe { description, explanation }, false).await?;
             return Ok(());
@@ -248,7 +263,7 @@ impl Actor {
                 let Some(rank) = self.rank_between(low, Some(&at.rank))? else { return Ok(Plan::Moved) };
                 Ok(Plan::of(list, vec![ListItem { rank, value }], Vec::new(), index))
             }
-            ListEdit::Set(index, value) => {
+            ListEdit::Set(index, value) | ListEdit::Replace(index, value) => {
                 let (_, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
                 Ok(Plan::replacing(list, at.rank, value, index))
             }
@@ -256,13 +271,14 @@ impl Actor {
                 let (_, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
                 Ok(Plan::of(list, Vec::new(), vec![at.rank], index))
             }
+            // Where an item stands that is named by its handle would take reading the list; nobody asks.
             ListEdit::SetItem(rank, value) => {
-                let index = self.find(&list, |item| item.rank == rank).await?.0;
-                Ok(Plan::replacing(list, rank, value, index))
+                self.must_have(&list, &rank).await?;
+                Ok(Plan::replacing(list, rank, value, 0))
             }
             ListEdit::RemoveItem(rank) => {
-                let index = self.find(&list, |item| item.rank == rank).await?.0;
-                Ok(Plan::of(list, Vec::new(), vec![rank], index))
+                self.must_have(&list, &rank).await?;
+                Ok(Plan::of(list, Vec::new(), vec![rank], 0))
             }
             ListEdit::SetValue(old, value) => {
                 let (index, found) = self.find(&list, |item| item.value == old).await?;
@@ -310,6 +326,13 @@ impl Actor {
             return Err(ListError::OutOfRange { name: list.name.clone(), index, length: list.length });
         }
         Ok(self.store().list_around(self.id(), list, index).await.map_err(ActorError::from)?)
+    }
+
+    async fn must_have(&self, list: &ListRecord, rank: &Rank) -> Result<(), ListError> {
+        match self.item_with(list, rank).await? {
+            Some(_) => Ok(()),
+            None => Err(ListError::NoSuchItem(list.name.clone())),
+        }
     }
 
     async fn find(&self, list: &ListRecord, is_it: impl Fn(&ListItem) -> bool) -> Result<(u64, ListItem), ListError> {

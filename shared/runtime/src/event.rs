@@ -11,9 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::path;
 
@@ -112,7 +113,42 @@ fn headers(given: BTreeMap<String, Option<String>>, cookies: &[String]) -> Heade
     headers
 }
 
+/// The most bytes of a reply as Lambda counts them: its JSON, in which every quote of the body takes two.
+const MAX_REPLY_BYTES: usize = 6_000_000;
+
 impl GatewayReply {
+    /// The reply, or a 413 in its place when Lambda could not carry it and the client would get a bare 5xx.
+    pub(crate) fn within_limits(self) -> Self {
+        // Escaping makes a byte six at most.
+        if self.body.len() < MAX_REPLY_BYTES / 6 {
+            return self;
+        }
+        match serde_json::to_vec(&self) {
+            Ok(bytes) if bytes.len() <= MAX_REPLY_BYTES => self,
+            _ => self.too_large(),
+        }
+    }
+
+    fn too_large(mut self) -> Self {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        let body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": format!("the reply is larger than {MAX_REPLY_BYTES} bytes: ask for a part of it with ?limit"),
+            "request_id": self.headers.get("x-request-id"),
+        });
+        self.headers.retain(|name, _| name == "x-request-id");
+        self.headers.insert("content-type".to_owned(), "application/problem+json".to_owned());
+        Self {
+            status_code: status.as_u16(),
+            headers: self.headers,
+            cookies: Vec::new(),
+            body: body.to_string(),
+            is_base64_encoded: false,
+        }
+    }
+
     /// The response as the gateway takes it: cookies apart, other repeated headers joined (RFC 9110, 5.3), a body that
     /// is text as it is and any other in base64.
     pub(crate) async fn from_response(response: Response<Body>) -> Result<Self, EventError> {

@@ -85,7 +85,7 @@ async fn answer(router: Router, event: GatewayEvent, deadline: Option<Deadline>)
         request.extensions_mut().insert(deadline);
     }
     let Ok(response) = router.oneshot(request).await.map_err(|never: Infallible| never);
-    GatewayReply::from_response(response).await
+    GatewayReply::from_response(response).await.map(GatewayReply::within_limits)
 }
 
 /// Everything before the first event.

@@ -62,6 +62,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn attributes(&self, actor: &ActorId, bucket: &str) -> Result<Vec<Attribute>, StoreError> {
+        attribute_key(bucket, "-")?;
         let mut found = Vec::new();
         let mut pages = self.pages(&keys::actor(actor), &keys::bucket(bucket), None);
         while let Some(items) = pages.next().await? {

@@ -59,12 +59,12 @@ impl Store {
         }
     }
 
-    /// Removes everything in a deleted actor's partition but the tombstone. May be repeated, and resumed by anyone.
+    /// Removes everything in a deleted actor's partition but the tombstone; items of lists become jobs of their own. May be repeated, and resumed by anyone.
     ///
     /// # Errors
     /// [`StoreError`]; what was removed by then stays removed.
     pub async fn sweep_actor(&self, actor: &ActorId) -> Result<(), StoreError> {
-        self.sweep(&keys::actor(actor), "").await
+        self.sweep_owned(actor, "").await
     }
 
     /// Removes the items that a deleted or cleared list left. May be repeated.
@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what was removed by then stays removed.
     pub async fn sweep_items(&self, partition: &str) -> Result<(), StoreError> {
-        self.sweep(partition, "").await
+        self.sweep(partition).await
     }
 
     /// Ends a job: the removal of an actor is followed by a last look, anything else by nothing.

@@ -17,6 +17,9 @@ const REMOVE: &str = "remove";
 const REMOVE_ITEMS: &str = "remove items";
 const LAST_LOOK: &str = "last look";
 
+/// How many rows of a shard are looked at in one go.
+const PAGE: i32 = 200;
+
 /// A piece of work that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueJob {
@@ -110,7 +113,7 @@ impl DueJob {
 }
 
 impl Store {
-    /// The work that is due now, oldest first within each shard, at most 25 pieces of each.
+    /// The work that is due now and nobody has, oldest first within each shard.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -130,9 +133,15 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk < :until")
             .expression_attribute_values(":pk", text(keys::due(shard)))
             .expression_attribute_values(":until", text(until))
-            .limit(25);
+            .filter_expression("attribute_not_exists(leased_until) OR leased_until <= :now")
+            .expression_attribute_values(":now", number(self.now().as_millis()))
+            .limit(PAGE);
         let output = self.call("Query", || call.clone().send()).await?;
-        output.items.unwrap_or_default().iter().map(|found| DueJob::from_row(&Row::read(found)?, shard)).collect()
+        let items = output.items.unwrap_or_default();
+        let jobs = items.iter().map(|found| DueJob::from_row(&Row::read(found)?, shard));
+        // One that another version of this program wrote must not keep the others waiting.
+        let logged = |error: &StoreError| tracing::error!(%error, "due work could not be read");
+        Ok(jobs.filter_map(|job| job.inspect_err(logged).ok()).collect())
     }
 
     /// Takes a job for two minutes. False when somebody else has it, or finished it.

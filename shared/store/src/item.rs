@@ -31,7 +31,7 @@ pub(crate) fn key(pk: &str, sk: &str) -> Item {
 }
 
 /// A stored item being read.
-pub(crate) struct Row<'a>(&'a Item);
+pub(crate) struct Row<'a>(pub(crate) &'a Item);
 
 impl<'a> Row<'a> {
     /// Checks the version first: a later one may mean anything.

@@ -63,6 +63,14 @@ impl ListRecord {
         Self { name, length: 0, last: None, description, explanation, version, generation, left_behind: None }
     }
 
+    /// What it takes to delete a list: its name, version and generation.
+    pub(crate) fn from_keys(row: &Row<'_>) -> Result<Self, StoreError> {
+        let escaped = row.text("sk")?.strip_prefix(keys::PROPERTY).ok_or_else(|| row.corrupt("it is no property"))?;
+        let name = Name::try_from(keys::unescape(escaped)).map_err(|error| row.corrupt(error.to_string()))?;
+        let list = Self::new(name, String::new(), String::new(), row.text("version")?.to_owned());
+        Ok(Self { generation: row.text("generation")?.to_owned(), ..list })
+    }
+
     pub(crate) fn from_row(row: &Row<'_>, name: Name) -> Result<Self, StoreError> {
         let length = row.optional_number("item_count")?.and_then(|length| u64::try_from(length).ok());
         let last = row.optional_text("last_rank")?.map(Rank::parse).transpose();
@@ -169,6 +177,20 @@ impl Store {
         let mut items = self.list_items(actor, list, None, count(from_end.saturating_add(1)), false).await?;
         let before = if items.len() > count(from_end) { items.pop() } else { None };
         Ok((before, items.pop()))
+    }
+
+    /// The item with this rank.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_item(
+        &self,
+        actor: &ActorId,
+        list: &ListRecord,
+        rank: &Rank,
+    ) -> Result<Option<ListItem>, StoreError> {
+        let items = self.batch_get(vec![item::key(&list.partition(actor), &keys::list_item(rank))]).await?;
+        items.first().map(|found| ListItem::from_row(&Row::read(found)?)).transpose()
     }
 
     async fn list_items(

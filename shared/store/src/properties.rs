@@ -1,5 +1,7 @@
 //! Plain properties: JSON text with a version per value.
 
+use std::collections::HashMap;
+
 use actingweb_protocol::{ActorId, Name};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -8,7 +10,7 @@ use serde_json::Value;
 
 use crate::item::{Item, Row, text};
 use crate::store::{Attempt, key_of, refused};
-use crate::{ListRecord, Store, StoreError, item, keys};
+use crate::{ListRecord, Store, StoreError, Write, item, keys};
 
 /// The most bytes of properties returned at once: Lambda's replies hold 6 MB.
 const MAX_LISTING_BYTES: usize = 5_000_000;
@@ -276,24 +278,48 @@ impl Store {
         Ok((found, more))
     }
 
-    /// Deletes every property, lists and their items too.
+    /// Deletes every property. Items of lists go to the worker.
     ///
     /// # Errors
     /// [`StoreError`]; some properties may be gone by then.
     pub async fn delete_properties(&self, actor: &ActorId) -> Result<(), StoreError> {
-        self.sweep(&keys::actor(actor), keys::PROPERTY).await
+        self.sweep_owned(actor, keys::PROPERTY).await
     }
 
-    /// Deletes the items of a partition whose sort keys begin with `prefix` (any, when empty), but the actor itself. The
-    /// items of a list go before the row that leads to them, so that an attempt that dies can be resumed.
-    pub(crate) async fn sweep(&self, partition: &str, prefix: &str) -> Result<(), StoreError> {
-        let mut pages = self.pages(partition, prefix, Some("pk, sk, generation"));
+    /// Deletes what an actor owns and whose sort keys begin with `prefix` (anything, when empty), but the actor itself.
+    /// A list goes together with a job for its items, while nobody changes it: so no item is left that nothing leads to.
+    pub(crate) async fn sweep_owned(&self, actor: &ActorId, prefix: &str) -> Result<(), StoreError> {
+        let mut pages = self.pages(&keys::actor(actor), prefix, Some("pk, sk, generation, version"));
         while let Some(items) = pages.next().await? {
-            for items_of_list in items.iter().filter_map(|found| list_partition(partition, found)) {
-                Box::pin(self.sweep(&items_of_list, "")).await?;
+            let (lists, rest): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|row| row.contains_key("generation"));
+            for row in lists {
+                self.release_list(actor, ListRecord::from_keys(&Row(row))?).await?;
             }
             let is_actor = |key: &Item| key.get("sk").is_some_and(|sk| sk == &text(keys::ACTOR));
-            self.batch_delete(items.iter().filter_map(key_of).filter(|key| !is_actor(key)).collect()).await?;
+            self.batch_delete(rest.into_iter().filter_map(key_of).filter(|key| !is_actor(key)).collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_list(&self, actor: &ActorId, list: ListRecord) -> Result<(), StoreError> {
+        let name = list.name.clone();
+        let decide = |mut seen: HashMap<Name, Stored>| {
+            let write = match seen.remove(&name) {
+                Some(Stored::List(list)) => vec![Write::DeleteList(list)],
+                // Somebody else deleted it meanwhile.
+                _ => Vec::new(),
+            };
+            std::future::ready(Ok::<_, std::convert::Infallible>((write, ())))
+        };
+        let seen = HashMap::from([(name.clone(), Stored::List(list))]);
+        self.change_properties(actor, seen, decide).await?.or(Ok(()))
+    }
+
+    /// Deletes everything in a partition.
+    pub(crate) async fn sweep(&self, partition: &str) -> Result<(), StoreError> {
+        let mut pages = self.pages(partition, "", Some("pk, sk"));
+        while let Some(items) = pages.next().await? {
+            self.batch_delete(items.iter().filter_map(key_of).collect()).await?;
         }
         Ok(())
     }
@@ -309,13 +335,6 @@ impl Store {
             limit: None,
         }
     }
-}
-
-/// The partition of a list's items, told from the keys of its row.
-fn list_partition(actor_partition: &str, row: &Item) -> Option<String> {
-    let escaped = row.get("sk")?.as_s().ok()?.strip_prefix(keys::PROPERTY)?;
-    let generation = row.get("generation")?.as_s().ok()?;
-    Some(format!("{actor_partition}#L#{escaped}#{generation}"))
 }
 
 pub(crate) fn property_item(actor: &ActorId, name: &Name, value: &Value, version: &str) -> Item {

@@ -16,6 +16,9 @@ use crate::{ListChange, Store, StoreError, item, keys};
 /// The most items one transaction writes: DynamoDB's limit.
 pub const MAX_TRANSACTION_ITEMS: usize = 100;
 
+/// The most bytes of one item: DynamoDB's limit.
+const MAX_ITEM_BYTES: usize = 400_000;
+
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
@@ -124,6 +127,9 @@ impl Store {
             return Err(StoreError::TooLarge { what, limit: MAX_TRANSACTION_ITEMS });
         }
         let Err(Cancelled(reasons)) = self.transact(items).await? else { return Ok(Commit::Done) };
+        if reasons.iter().any(|(code, _)| code == "ValidationError") {
+            return Err(StoreError::TooLarge { what: "one of the items written".to_owned(), limit: MAX_ITEM_BYTES });
+        }
         let met = reasons.into_iter().zip(names).find(|((code, _), _)| code == "ConditionalCheckFailed");
         let Some(((_, current), name)) = met else {
             return Err(refused("TransactWriteItems", "cancelled without a condition that failed"));

@@ -6,7 +6,6 @@ use actingweb_actor::{Actor, Caller, Credentials, Presented, Stored, VisitError}
 use actingweb_hooks::Invocation;
 use actingweb_protocol::Name;
 use actingweb_protocol::permission::{self, Access};
-use http::StatusCode;
 
 use crate::authorization::credentials;
 use crate::incoming::unknown_actor;
@@ -32,6 +31,9 @@ impl Incoming {
     /// are wrong or not enough, 429 after too many failed attempts; storage errors.
     pub async fn admit(&self, state: &AppState, properties: &[&Name]) -> Result<Admission, Problem> {
         let presented = credentials(&self.headers);
+        if matches!(presented, Ok(Credentials::Basic { .. })) && self.verb != Verb::Get {
+            self.check_origin(state)?;
+        }
         let admission = self.look_up(state, presented.as_ref().unwrap_or(&Credentials::None), properties).await?;
         let path = self.segments.get(1..).unwrap_or_default().join("/");
         let Some(verb) = verb(self.verb) else { return Ok(admission) };
@@ -44,6 +46,18 @@ impl Incoming {
             }
             Ok(_) => Err(not_allowed()),
         }
+    }
+
+    /// Browsers add Basic credentials to whatever any page makes them send; only pages of our own may make them change
+    /// something. Programs say nothing of the kind.
+    fn check_origin(&self, state: &AppState) -> Result<(), Problem> {
+        let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let ours = match (header("sec-fetch-site"), header("origin")) {
+            (Some(site), _) => matches!(site, "same-origin" | "none"),
+            (None, Some(origin)) => origin == origin_of(&state.base_url),
+            (None, None) => true,
+        };
+        if ours { Ok(()) } else { Err(Problem::forbidden("a page of another site made this request")) }
     }
 
     /// Finds the actor for a request that anybody may make: credentials are not looked at.
@@ -103,13 +117,17 @@ impl From<permission::Denied> for Problem {
 impl From<VisitError> for Problem {
     fn from(error: VisitError) -> Self {
         match error {
-            VisitError::Guessing { retry_after } => {
-                let detail = "too many failed attempts from this address: wait";
-                Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
-            }
+            VisitError::Guessing { retry_after } => Self::guessing(retry_after),
             VisitError::Actor(error) => error.into(),
         }
     }
+}
+
+/// `https://host[:port]` of a URL.
+fn origin_of(url: &str) -> &str {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let path = url.get(authority..).and_then(|rest| rest.find('/')).map(|at| authority + at);
+    path.and_then(|end| url.get(..end)).unwrap_or(url)
 }
 
 const fn verb(verb: Verb) -> Option<permission::Verb> {

@@ -72,6 +72,13 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
+    /// 429 for too many failed attempts.
+    #[must_use]
+    pub fn guessing(retry_after: Duration) -> Self {
+        let detail = "too many failed attempts from this address: wait";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
+    }
+
     /// 500. The cause belongs into the log, not here.
     #[must_use]
     pub fn internal() -> Self {

@@ -263,6 +263,16 @@ async fn what_is_excluded_is_hidden_and_protected_by_every_path() {
         let listing = Answer::of(friend(Method::GET, &format!("/properties{query}"))).await.expect(200);
         assert!(!listing.body.contains("private") && !listing.body.contains("secret"), "{}", listing.body);
     }
+    let mut part = "/properties?limit=1".to_owned();
+    loop {
+        let listing = Answer::of(friend(Method::GET, &part)).await.expect(200);
+        let said = format!("{:?} {}", listing.headers, listing.body);
+        assert!(!said.contains("private"), "{said}");
+        match listing.header("link").split_once(">;") {
+            Some((link, _)) => part = link.trim_start_matches('<').trim_start_matches(&owner.url).to_owned(),
+            None => break,
+        }
+    }
     for (method, path, body) in [
         (Method::PUT, "/properties/private", json!("mine")),
         (Method::PUT, "/properties/private", json!({})),
@@ -330,4 +340,34 @@ async fn guessing_is_slowed_down_and_locks_nobody_else_out() {
     Answer::of(site.http.get(format!("{}/meta", ann.url)).basic_auth("ann", Some("wrong"))).await.expect(200);
     clock.advance(std::time::Duration::from_secs(60));
     guess(&ann, "192.0.2.1", &ann.passphrase).await.expect(200);
+}
+
+#[tokio::test]
+async fn asking_for_an_actor_again_is_guessing_too() {
+    let site = Site::of(app().unique_creator(true)).await;
+    let body = |passphrase: &str| json!({ "creator": "ann", "passphrase": passphrase });
+    let create = |passphrase: &str| Answer::of(site.http.post(site.url("/")).json(&body(passphrase)));
+    create("the right one").await.expect(201);
+    for _ in 0..20 {
+        create("a wrong one").await.problem(409);
+    }
+    create("the right one").await.problem(429);
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_change_nothing_with_the_creators_credentials() {
+    let site = Site::of(app()).await;
+    let ann = site.actor("ann").await;
+    let put = |name: &'static str, value: String| {
+        Answer::of(ann.request(Method::PUT, "/properties/x").header(name, value).json(&json!(1)))
+    };
+    put("sec-fetch-site", "cross-site".into()).await.problem(403);
+    put("sec-fetch-site", "same-site".into()).await.problem(403);
+    put("origin", "https://elsewhere.example".into()).await.problem(403);
+    put("origin", "null".into()).await.problem(403);
+    put("sec-fetch-site", "same-origin".into()).await.expect(204);
+    put("sec-fetch-site", "none".into()).await.expect(204);
+    put("origin", site.url("")).await.expect(204);
+    let read = ann.request(Method::GET, "/properties/x").header("sec-fetch-site", "cross-site");
+    Answer::of(read).await.expect(200);
 }

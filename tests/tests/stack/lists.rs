@@ -250,6 +250,7 @@ async fn items_of_lists_that_are_gone_are_removed() {
     ann.post("/properties/a", &json!(1)).await.expect(201);
     ann.delete("/properties").await.expect(204);
     assert_eq!(ann.get("/properties").await.expect(200).body, "{}");
+    site.drain().await;
     assert_eq!(left().await, 0);
 
     ann.post("/properties", &json!({ "a": { "_type": "list" } })).await.expect(201);
@@ -281,4 +282,32 @@ async fn what_is_wrong_about_an_item_deletes_none() {
     ann.put("/properties/other", &json!(1)).await.expect(204);
     let part = ann.get("/properties?format=full&limit=1").await.expect(200);
     assert!(part.header("link").contains("&format=full>"), "{}", part.header("link"));
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_list_has_a_limit() {
+    let site = site().await;
+    let ann = notes(&site, &[json!(1)]).await;
+    let long = "x".repeat(10_001);
+    ann.put("/properties/notes/metadata", &json!({ "description": long })).await.problem(413);
+    ann.post("/properties", &json!({ "new": { "_type": "list", "explanation": long } })).await.problem(413);
+    ann.get("/properties/new").await.problem(404);
+    ann.put("/properties/notes/metadata", &json!({ "description": "x".repeat(10_000) })).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_listing_that_no_reply_could_hold_is_refused() {
+    let site = site().await;
+    let ann = notes(&site, &[]).await;
+    ann.post("/properties", &json!({ "more": { "_type": "list" } })).await.expect(201);
+    let item = json!("x".repeat(300_000));
+    for list in ["notes", "more"] {
+        for _ in 0..9 {
+            ann.post(&format!("/properties/{list}"), &item).await.expect(201);
+        }
+    }
+    ann.get("/properties/notes").await.expect(200);
+    ann.get("/properties?format=full").await.problem(413);
+    ann.get("/properties?metadata=true").await.problem(413);
+    ann.get("/properties").await.expect(200);
 }

@@ -147,3 +147,15 @@ async fn what_no_gateway_sends_is_an_error() {
     broken["requestContext"]["http"]["method"] = json!("DEL ETE");
     assert!(matches!(refused(broken).await, Err(EventError::Method)));
 }
+
+#[tokio::test]
+async fn a_reply_that_lambda_could_not_carry_is_a_413_that_says_so() {
+    // Each quote takes two bytes of the reply's JSON.
+    let router = |size: usize| Router::new().fallback(move || async move { "\"".repeat(size) });
+    let carried = reply(router(2_900_000), event("json_body")).await;
+    assert_eq!(carried["statusCode"], 200);
+    let refused = reply(router(3_100_000), event("json_body")).await;
+    assert_eq!(refused["statusCode"], 413);
+    assert_eq!(refused["headers"]["content-type"], "application/problem+json");
+    assert!(refused["body"].as_str().unwrap().len() < 500);
+}

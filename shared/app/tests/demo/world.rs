@@ -64,7 +64,7 @@ impl World {
         let actors =
             Actors::new(store, Arc::new(keys), (Arc::new(clock.clone()), entropy), "https://actors.example", false);
         let ann = CreateActor { creator: CREATOR.into(), ..CreateActor::default() };
-        let actor = actors.create(ann, in_time()).await.unwrap().actor;
+        let actor = actors.create(ann, None, in_time()).await.unwrap().actor;
         Self { hooks, actor, services, bedrock, clock, _engine: engine }
     }
 

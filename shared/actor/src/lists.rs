@@ -209,21 +209,19 @@ impl Actor {
     /// Creates a list. One that exists keeps its items; only the texts that are given change.
     ///
     /// # Errors
-    /// [`ListError::Plain`] when the name is a plain property's; storage errors.
+    /// [`ListError::Plain`] when the name is a plain property's; limits; storage errors.
     pub async fn create_list(
         &self,
-        name: &Name,
-        seen: Option<Stored>,
-        description: Option<String>,
-        explanation: Option<String>,
+        name: &str,
+        description: Option<&str>,
+        explanation: Option<&str>,
     ) -> Result<(), ListError> {
-        limits::check_texts([&description, &explanation])?;
-        if seen.is_some() {
-            self.edit_list(name, seen, ListEdit::Describe { description, explanation }, false).await?;
-            return Ok(());
-        }
+        let name = parse(name)?;
+        let texts = [description, explanation].map(|text| text.map(str::to_owned));
+        limits::check_texts(&texts)?;
         let decide = |mut known: HashMap<Name, Stored>| {
-            let write = create(name, known.remove(name), description.clone(), explanation.clone());
+            let [description, explanation] = texts.clone();
+            let write = create(&name, known.remove(&name), description, explanation);
             std::future::ready(write.map(|write| (vec![write], ())))
         };
         self.store().change_properties(self.id(), HashMap::new(), decide).await.map_err(ActorError::from)?

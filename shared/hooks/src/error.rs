@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use actingweb_actor::ActorError;
+use actingweb_actor::{ActorError, ListError};
 use actingweb_bedrock::BedrockError;
 use actingweb_peer::PeerError;
 
@@ -191,6 +191,21 @@ impl From<PeerError> for HookError {
             PeerError::Refused { reason } => Self::invalid(format!("this peer must not be called: {reason}")),
             error if error.is_retryable() => Self::busy("a peer does not answer", error.retry_after(), error),
             error => Self::terminal(error),
+        }
+    }
+}
+
+/// What is not there is not found; a name that is no list, or one changed meanwhile, is invalid input.
+impl From<ListError> for HookError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Actor(error) => error.into(),
+            ListError::Missing(_) | ListError::OutOfRange { .. } | ListError::NoSuchItem(_) => {
+                Self::NotFound(error.to_string())
+            }
+            ListError::Plain(_) | ListError::Changed(_) => Self::Invalid(error.to_string()),
+            // What exactly was denied is for the log.
+            ListError::Denied(_) => Self::terminal(error),
         }
     }
 }

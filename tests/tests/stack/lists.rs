@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actingweb_hooks::App;
+use actingweb_hooks::{Actor, App, HookError};
 use actingweb_testkit::fakes::FakeClock;
 use actingweb_tests::{Answer, Owner, Site};
 use reqwest::Method;
@@ -310,4 +310,25 @@ async fn a_listing_that_no_reply_could_hold_is_refused() {
     ann.get("/properties?format=full").await.problem(413);
     ann.get("/properties?metadata=true").await.problem(413);
     ann.get("/properties").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_hook_creates_and_fills_lists() {
+    let app = App::new("urn:actingweb:example.com:lists")
+        .method("note", async |actor: Actor| {
+            actor.create_list("notes", Some("What was said"), None).await?;
+            let index = actor.append("notes", json!({ "n": 1 })).await?;
+            actor.create_list("notes", None, Some("One each")).await?;
+            Ok::<_, HookError>(json!({ "index": index, "items": actor.list_items("notes").await? }))
+        })
+        .method("lost", async |actor: Actor| Ok::<_, HookError>(actor.append("nowhere", json!(1)).await?));
+    let site = Site::of(app).await;
+    let ann = site.actor("ann").await;
+    ann.post("/methods/note", &json!({})).await.expect(200);
+    let second = ann.post("/methods/note", &json!({})).await.expect(200).json();
+    assert_eq!(second, json!({ "index": 1, "items": [{ "n": 1 }, { "n": 1 }] }));
+    let summary = json!({ "_list": true, "count": 2, "description": "What was said", "explanation": "One each" });
+    assert_eq!(ann.get("/properties/notes?format=short").await.expect(200).json(), summary);
+    ann.post("/methods/lost", &json!({})).await.problem(404);
+    ann.put("/properties/notes/metadata", &json!({})).await.problem(400);
 }

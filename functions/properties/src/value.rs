@@ -49,8 +49,10 @@ impl Request<'_> {
         }
         let guard = self.guard(invocation);
         let conditional = is_conditional(self.incoming);
-        check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
         let access = &self.admission.access;
+        let how = if below.is_empty() { WriteMode::Replace } else { WriteMode::Merge };
+        access.check_writable(&self.path, held(stored.as_ref()), &new, how)?;
+        check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
         let unconditional = !conditional && access.subtree(name.as_str(), Operation::Write) == Subtree::All;
         if below.is_empty() && unconditional {
             let value = guard.write(Op::Put, name, below, new).await?;
@@ -61,7 +63,6 @@ impl Request<'_> {
         let merge = |current: Option<Value>| {
             attempt += 1;
             let lost = conditional && attempt > 1;
-            let how = if below.is_empty() { WriteMode::Replace } else { WriteMode::Merge };
             let allowed = access.check_writable(&self.path, current.as_ref(), &new, how);
             let merged = if below.is_empty() { Ok(new.clone()) } else { nested::put(current, below, new.clone()) };
             async move {
@@ -80,10 +81,10 @@ impl Request<'_> {
     /// Deletes the property, which need not exist; below a property there must be something to delete.
     async fn delete(&self, invocation: &Invocation, stored: Option<Stored>) -> Reply {
         let (name, below) = (&self.path.name, self.path.below.as_slice());
-        check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
         let access = &self.admission.access;
+        access.check_deletable(&self.path, held(stored.as_ref()))?;
+        check_preconditions(self.incoming, stored.as_ref().map(Stored::version))?;
         if stored.is_none() {
-            access.check_deletable(&self.path, None)?;
             return if below.is_empty() { Ok(no_content()) } else { Err(self.missing()) };
         }
         let guard = self.guard(invocation);
@@ -118,6 +119,14 @@ impl Request<'_> {
     }
 }
 
-pub(crate) fn changed_meanwhile() -> Problem {
+/// The plain value that is there.
+fn held(stored: Option<&Stored>) -> Option<&Value> {
+    match stored {
+        Some(Stored::Value(property)) => Some(&property.value),
+        _ => None,
+    }
+}
+
+fn changed_meanwhile() -> Problem {
     Problem::new(StatusCode::PRECONDITION_FAILED, "it was changed while this request was under way: read it again")
 }

@@ -5,9 +5,11 @@
 
 use std::future::Future;
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use axum::Router;
 use tokio::sync::oneshot;
 
 /// How long a server asked to stop may finish the requests it has begun.
@@ -66,6 +68,27 @@ impl Background {
         })?;
 
         Ok(Self { finish: Some(finish), abandon: Some(abandon), ended: Some(ended), thread: Some(thread) })
+    }
+
+    /// Serves a router on a free port of 127.0.0.1, from a thread called `name`; gives its address, without a slash at the
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when it has no port or no thread to give.
+    pub(crate) fn serve(name: &str, router: Router) -> io::Result<(String, Self)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        listener.set_nonblocking(true)?;
+        let server = Self::spawn(name, 1, move |finish| async move {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+            let finish = async {
+                let _ = finish.await;
+            };
+            // The accept loop retries by itself and has no error to report.
+            let _ = axum::serve(listener, router).with_graceful_shutdown(finish).await;
+        })?;
+        Ok((url, server))
     }
 
     /// Stops the server: no new requests, those begun may finish within [`GRACE`], then everything is closed.

@@ -13,7 +13,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,19 +66,9 @@ impl ServiceStandin {
     /// # Errors
     /// What the system says when it has no port or no thread to give.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let url = format!("http://{}", listener.local_addr()?);
-        listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared::default());
         let router = router(&shared);
-        let server = Background::spawn("service-standin", 1, move |finish| async move {
-            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            let finish = async {
-                let _ = finish.await;
-            };
-            // The accept loop retries by itself and has no error to report.
-            let _ = axum::serve(listener, router).with_graceful_shutdown(finish).await;
-        })?;
+        let (url, server) = Background::serve("service-standin", router)?;
         Ok(Self { url, shared, _server: server })
     }
 

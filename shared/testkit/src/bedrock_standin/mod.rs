@@ -17,7 +17,6 @@ mod script;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -72,23 +71,13 @@ impl BedrockStandin {
     /// # Errors
     /// What the system says when it has no port or no thread to give.
     pub fn start(script: Script) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let url = format!("http://{}", listener.local_addr()?);
-        listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
             calls: Mutex::new(VecDeque::new()),
             load: Arc::new(Load::default()),
         });
         let router = router(Arc::clone(&shared));
-        let server = Background::spawn("bedrock-standin", 1, move |finish| async move {
-            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
-            let finish = async {
-                let _ = finish.await;
-            };
-            // The accept loop retries by itself and has no error to report.
-            let _ = axum::serve(listener, router).with_graceful_shutdown(finish).await;
-        })?;
+        let (url, server) = Background::serve("bedrock-standin", router)?;
         Ok(Self { url, shared, _server: server })
     }
 

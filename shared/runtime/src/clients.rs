@@ -47,10 +47,10 @@ impl AwsClients {
 
         if !settings.has_credentials {
             if settings.dynamodb_endpoint.as_ref().is_some_and(|endpoint| !is_aws(endpoint)) {
-                dynamodb = dynamodb.credentials_provider(placeholder());
+                dynamodb = dynamodb.credentials_provider(local_credentials());
             }
             if settings.bedrock_endpoint.as_ref().is_some_and(|endpoint| !is_aws(endpoint)) {
-                bedrock = bedrock.credentials_provider(placeholder());
+                bedrock = bedrock.credentials_provider(local_credentials());
             }
         }
         Self {
@@ -73,8 +73,8 @@ async fn shared_config(settings: &AwsSettings) -> SdkConfig {
 }
 
 /// What requests to other engines are signed with, when there is nothing else. It is no secret.
-fn placeholder() -> Credentials {
-    Credentials::new("local", "local", None, None, "placeholder for local engines")
+fn local_credentials() -> Credentials {
+    Credentials::new("local", "local", None, None, "local engines")
 }
 
 /// The SDK appends its own path, so the URL must not end in a slash.

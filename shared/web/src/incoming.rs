@@ -1,7 +1,5 @@
 //! A request as handlers see it: read once, by one extractor, in one order.
 
-use std::time::Duration;
-
 use actingweb_hooks::Op;
 use actingweb_protocol::{ActorId, Name, PropertyPath, json};
 use axum::extract::{FromRequest, Request};
@@ -203,12 +201,6 @@ impl Incoming {
     /// 404 for what cannot be one.
     pub fn actor_id(&self) -> Result<ActorId, Problem> {
         ActorId::parse(self.segments.first().map_or("", String::as_str)).map_err(|_| unknown_actor())
-    }
-
-    /// How long until the deadline of this request.
-    #[must_use]
-    pub fn time_left(&self) -> Duration {
-        self.context.deadline.remaining(tokio::time::Instant::now().into_std())
     }
 }
 

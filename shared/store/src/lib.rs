@@ -12,6 +12,7 @@ mod due;
 mod error;
 mod item;
 mod keys;
+mod listing;
 mod lists;
 mod properties;
 mod store;

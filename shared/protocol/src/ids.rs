@@ -54,6 +54,57 @@ impl<'de> Deserialize<'de> for ActorId {
     }
 }
 
+/// The id of an actor that may live anywhere, as its own server chose it: 1 to 128 printable ASCII characters that stand
+/// in a path by themselves (none of `/ ? # % \ "`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct PeerId(String);
+
+/// Why a text is no peer's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a peer's id is 1 to 128 printable ASCII characters without / ? # % \\ and quotes")]
+pub struct PeerIdError;
+
+impl PeerId {
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// [`PeerIdError`].
+    pub fn parse(text: &str) -> Result<Self, PeerIdError> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#%\\\"".contains(&byte);
+        let dots = matches!(text, "." | "..");
+        if (1..=128).contains(&text.len()) && text.bytes().all(plain) && !dots {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(PeerIdError)
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&ActorId> for PeerId {
+    fn from(id: &ActorId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
+impl<'de> Deserialize<'de> for PeerId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// The name of an actor's creator: trimmed, lower-cased when it is an e-mail address, at most 256 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
@@ -139,6 +190,14 @@ mod tests {
     fn reserved_and_odd_ids_do_not_parse() {
         for text in ["", "_actingweb_system", "login", &"A".repeat(32), &"0".repeat(31), &"0".repeat(33)] {
             assert_eq!(ActorId::parse(text), Err(ActorIdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_peer_id_stands_in_a_path_by_itself() {
+        assert_eq!(PeerId::parse("oauth2:ann@ex.org").map(|id| id.to_string()), Ok("oauth2:ann@ex.org".to_owned()));
+        for text in ["", ".", "..", "a/b", "a b", "a?b", "a#b", "a%2fb", "\u{e9}", "a\"b", &"a".repeat(129)] {
+            assert_eq!(PeerId::parse(text), Err(PeerIdError), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::{digest, hkdf, hmac};
+use ring::{aead, digest, hkdf, hmac};
 
 /// The deployment's master keys, `{kid: material}`. Each purpose has a key of its own, derived by HKDF-SHA256
 /// (RFC 5869), so that a value hashed for one purpose is worthless for another.
@@ -13,6 +13,8 @@ use ring::{digest, hkdf, hmac};
 pub struct Keys {
     current: String,
     derived: BTreeMap<String, BTreeMap<Purpose, hmac::Key>>,
+    /// For secrets that must be sent out again.
+    sealing: BTreeMap<String, aead::LessSafeKey>,
 }
 
 /// What a derived key is for.
@@ -58,6 +60,10 @@ impl Keys {
     pub fn parse(text: &str) -> Result<Self, KeysError> {
         let materials: BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| KeysError::Shape)?;
         let current = materials.keys().next_back().ok_or(KeysError::Empty)?.clone();
+        let sealing = materials
+            .iter()
+            .filter_map(|(kid, material)| Some((kid.clone(), sealing_key(material)?)))
+            .collect::<BTreeMap<_, _>>();
         let derived = materials
             .into_iter()
             .map(|(kid, material)| {
@@ -71,7 +77,7 @@ impl Keys {
                 Ok((kid, Purpose::ALL.map(|purpose| (purpose, derive(&material, purpose))).into()))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { current, derived })
+        Ok(Self { current, derived, sealing })
     }
 
     /// A keyed hash of `secret`, bound to `owner` so that equal secrets of two owners differ: `kid:base64url`.
@@ -92,6 +98,12 @@ impl Keys {
         hmac::verify(key, &message(owner, secret), &tag).is_ok()
     }
 
+    /// The sealing key of this id, or the current one, with its id.
+    pub(crate) fn sealing_key(&self, kid: Option<&str>) -> Option<(&str, &aead::LessSafeKey)> {
+        let (kid, key) = self.sealing.get_key_value(kid.unwrap_or(&self.current))?;
+        Some((kid, key))
+    }
+
     fn key(&self, kid: &str, purpose: Purpose) -> Option<&hmac::Key> {
         self.derived.get(kid)?.get(&purpose)
     }
@@ -105,11 +117,20 @@ impl fmt::Debug for Keys {
 }
 
 fn derive(material: &str, purpose: Purpose) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &expand(material, purpose.label()))
+}
+
+fn sealing_key(material: &str) -> Option<aead::LessSafeKey> {
+    let key = aead::UnboundKey::new(&aead::AES_256_GCM, &expand(material, b"actingweb seal v1")).ok()?;
+    Some(aead::LessSafeKey::new(key))
+}
+
+fn expand(material: &str, label: &[u8]) -> [u8; digest::SHA256_OUTPUT_LEN] {
     let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"actingweb").extract(material.as_bytes());
     let mut bytes = [0; digest::SHA256_OUTPUT_LEN];
     // Expanding to one hash length cannot fail (RFC 5869 allows 255 of them).
-    let _ = secret.expand(&[purpose.label()], hmac::HMAC_SHA256).and_then(|okm| okm.fill(&mut bytes));
-    hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+    let _ = secret.expand(&[label], hmac::HMAC_SHA256).and_then(|okm| okm.fill(&mut bytes));
+    bytes
 }
 
 /// The owner's length goes first, so that no two pairs of owner and secret give one message.

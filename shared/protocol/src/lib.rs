@@ -13,10 +13,13 @@ pub mod options;
 pub mod permission;
 pub mod rank;
 pub mod retry;
+mod seal;
+pub mod subscription;
 pub mod trust_types;
 
 pub use environment::{Clock, Deadline, Entropy, Timestamp};
-pub use ids::{ActorId, ActorIdError, Creator, CreatorError, random_hex};
+pub use ids::{ActorId, ActorIdError, Creator, CreatorError, PeerId, PeerIdError, random_hex};
 pub use keys::{Keys, KeysError, Purpose, sha256_hex};
 pub use name::{MAX_NAME_BYTES, Name, NameError, PropertyPath};
 pub use rank::{Rank, RankError};
+pub use seal::SealError;

@@ -17,6 +17,7 @@ mod lists;
 mod properties;
 mod store;
 mod table;
+mod transaction;
 mod writes;
 
 pub use actors::{ActorRecord, CreateOutcome, NewActor, Snapshot, Wanted};
@@ -24,7 +25,7 @@ pub use attributes::Attribute;
 pub use credentials::{PresentedSecret, Session, TrustCredential};
 pub use due::{DueJob, DueWork};
 pub use error::StoreError;
-pub use lists::{ListChange, ListItem, ListRecord};
+pub use lists::{Home, ListChange, ListItem, ListRecord};
 pub use properties::{Change, Expect, Stored, StoredProperty, WriteOutcome};
 pub use store::Store;
 pub use writes::{MAX_TRANSACTION_ITEMS, Write};

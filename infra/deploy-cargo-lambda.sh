@@ -5,7 +5,7 @@
 #
 # 1. `sam deploy` with Functions=none: table, keys, roles, log groups, queue, an API without routes.
 # 2. For every group: `cargo lambda build`, then `cargo lambda deploy` as <stack>-<group>.
-# 3. `sam deploy` with Functions=cargo-lambda: routes, the worker's stream and schedule, alarms.
+# 3. `sam deploy` with Functions=cargo-lambda: routes, streams, the worker's schedule, alarms.
 #
 # With groups named, only step 2 for those: new code into a deployment that exists.
 # --dry-run prints every command and runs none of them; it needs no credentials.
@@ -110,7 +110,7 @@ run cargo lambda build --profile lambda --arm64 "${packages[@]}"
 for group in "${groups[@]}"; do
   role=$(output "${group^}RoleArn")
   timeout=29
-  [[ $group != worker ]] || timeout=120
+  case $group in worker | deliver) timeout=120 ;; esac
   run cargo lambda deploy --region "$region" --binary-name "actingweb-$group" \
     --role "$role" --env-file "$settings" \
     --memory "${MEMORY_SIZE:-512}" --timeout "$timeout" "$stack-$group"

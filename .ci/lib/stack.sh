@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # The functions under the real Lambda runtime loop: engine, Lambda's APIs, one process each.
 
-# The groups that answer HTTP, as folders of functions/. The worker is fed by events, which
+# The groups that answer HTTP, as folders of functions/. The others are fed by events, which
 # the engine's process delivers itself.
 http_groups() {
   local folder
   for folder in functions/*/; do
     folder=$(basename "$folder")
-    [[ $folder == worker ]] || echo "$folder"
+    case $folder in worker | deliver) ;; *) echo "$folder" ;; esac
   done
 }
 

@@ -14,5 +14,8 @@ pub fn openapi(app: &App) -> Value {
     actingweb_resources::openapi::describe(&mut document);
     actingweb_methods::openapi::describe(&mut document, &app.methods());
     actingweb_actions::openapi::describe(&mut document, &app.actions());
+    actingweb_trust::openapi::describe(&mut document);
+    actingweb_subscriptions::openapi::describe(&mut document);
+    actingweb_callbacks::openapi::describe(&mut document);
     document.finish()
 }

@@ -31,7 +31,10 @@ pub fn router(state: AppState) -> Router {
         .merge(actingweb_properties::routes())
         .merge(actingweb_resources::routes())
         .merge(actingweb_methods::routes())
-        .merge(actingweb_actions::routes());
+        .merge(actingweb_actions::routes())
+        .merge(actingweb_trust::routes())
+        .merge(actingweb_subscriptions::routes())
+        .merge(actingweb_callbacks::routes());
     serve(routes, state)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_hooks::App;
-use actingweb_protocol::{Clock, Deadline};
+use actingweb_protocol::{ActorId, Clock, Deadline};
 use actingweb_web::AppState;
 use axum::Router;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::event::{EventError, GatewayEvent, GatewayReply};
+use crate::stream::Batch;
 use crate::{Config, Environment, StartError, SystemClock, build, prime, telemetry};
 
 /// What the platform sets for every function.
@@ -37,10 +38,7 @@ pub type Error = lambda_runtime::Error;
 /// # Errors
 /// When the configuration or the application is wrong, or the runtime API is gone. The log has the reason.
 pub async fn run<R: FnOnce(AppState) -> Router>(app: App, router: R) -> Result<(), Error> {
-    let started = Instant::now();
-    let state = Box::pin(start(app)).await?;
-    log_started(group_of::<R>(), started);
-    let router = router(state);
+    let router = router(Box::pin(start(app, group_of::<R>())).await?);
     let serve = move |LambdaEvent { payload, context }: LambdaEvent<GatewayEvent>| {
         let router = router.clone();
         async move { answer(router, payload, deadline(&context)).await.map_err(Error::from) }
@@ -59,13 +57,34 @@ where
     F: Future<Output = Result<T, E>> + Send + 'static,
     E: fmt::Display + Send + 'static,
 {
-    let started = Instant::now();
-    let state = Box::pin(start(app)).await?.for_group("worker");
-    log_started("worker", started);
+    let state = Box::pin(start(app, "worker")).await?.for_group("worker");
     let work = move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| {
-        let deadline = deadline(&context).unwrap_or_else(|| Deadline::after(now(), state.time_limit));
-        let drained = drain(state.clone(), deadline);
+        let drained = drain(state.clone(), limit(&state, &context));
         async move { drained.await.map(|_| no_failures()).map_err(|error| failed(&error)) }
+    };
+    Runtime::new(service_fn(work)).run_concurrent().await
+}
+
+/// Runs the function that the table's stream wakes: `deliver` does all the work of one actor, for each actor whose own
+/// partition a batch has rows of, several actors at once. It is given a deadline and is cut off there.
+///
+/// # Errors
+/// As [`run`]. An error of `deliver` is logged, and its actor's records are sent again; those of other actors may be.
+pub async fn run_deliver<D, F, T, E>(app: App, deliver: D) -> Result<(), Error>
+where
+    D: Fn(AppState, ActorId, Deadline) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: fmt::Display + Send + 'static,
+{
+    let state = Box::pin(start(app, "deliver")).await?.for_group("deliver");
+    let work = move |LambdaEvent { payload, context }: LambdaEvent<Batch>| {
+        let (state, deliver) = (state.clone(), deliver.clone());
+        async move {
+            let limit = limit(&state, &context);
+            let answer = payload.answer(limit, |actor, deadline| deliver(state.clone(), actor, deadline)).await;
+            Ok::<_, Diagnostic>(answer)
+        }
     };
     Runtime::new(service_fn(work)).run_concurrent().await
 }
@@ -88,8 +107,9 @@ async fn answer(router: Router, event: GatewayEvent, deadline: Option<Deadline>)
     GatewayReply::from_response(response).await.map(GatewayReply::within_limits)
 }
 
-/// Everything before the first event.
-async fn start(app: App) -> Result<AppState, StartError> {
+/// Everything before the first event of a function of `group`.
+async fn start(app: App, group: &str) -> Result<AppState, StartError> {
+    let started = Instant::now();
     let environment = Environment::of_process();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     telemetry::log_to_stdout(Config::log(&environment).unwrap_or_default(), clock);
@@ -100,6 +120,7 @@ async fn start(app: App) -> Result<AppState, StartError> {
                 // The table may be back before the first request needs it.
                 tracing::warn!(%error, "priming read failed");
             }
+            log_started(group, started);
         }
         Err(StartError::Config(error)) => {
             tracing::error!(variable = error.variable, reason = error.reason, "configuration refused");
@@ -135,6 +156,11 @@ fn deadline(context: &Context) -> Option<Deadline> {
     let ends = i64::try_from(context.deadline).ok()?;
     let left = u64::try_from(ends.saturating_sub(SystemClock.now().as_millis())).ok().filter(|left| *left > 0)?;
     Some(Deadline::after(now(), Duration::from_millis(left)))
+}
+
+/// When an event's work must have ended.
+fn limit(state: &AppState, context: &Context) -> Deadline {
+    deadline(context).unwrap_or_else(|| Deadline::after(now(), state.time_limit))
 }
 
 fn now() -> std::time::Instant {

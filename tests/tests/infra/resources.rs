@@ -67,31 +67,49 @@ fn state_and_keys_outlive_the_stack() {
     }
 }
 
-#[test]
-fn the_worker_sees_due_work_and_nothing_else() {
-    let template = template();
-    let stream = &template["Resources"]["WorkerStream"]["Properties"];
+/// What a mapping of the table's stream lets through; the rest of it is as the runtime answers.
+fn let_through(template: &Value, mapping: &str) -> Value {
+    let stream = &template["Resources"][mapping]["Properties"];
     let filters = stream["FilterCriteria"]["Filters"].as_array().expect("filters");
-    assert_eq!(filters.len(), 1, "filters are alternatives: a second one would widen the first");
-    let pattern: Value = serde_json::from_str(filters[0]["Pattern"].as_str().expect("a pattern")).expect("JSON");
-    assert_eq!(pattern, json!({"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "DUE#"}]}}}}));
-    assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(filters.len(), 1, "{mapping}: filters are alternatives: a second one would widen the first");
+    assert_eq!(stream["EventSourceArn"], json!({"Fn::GetAtt": "Table.StreamArn"}), "{mapping}");
+    assert_eq!(stream["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{mapping}");
+    assert_eq!(stream["BisectBatchOnFunctionError"], true, "{mapping}");
     assert_eq!(stream["DestinationConfig"]["OnFailure"]["Destination"], json!({"Fn::GetAtt": "DeadLetters.Arn"}));
+    serde_json::from_str(filters[0]["Pattern"].as_str().expect("a pattern")).expect("JSON")
 }
 
 #[test]
-fn alarms_cover_every_function() {
+fn the_worker_sees_due_work_and_nothing_else() {
+    let pattern = let_through(&template(), "WorkerStream");
+    assert_eq!(pattern, json!({"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "DUE#"}]}}}}));
+}
+
+#[test]
+fn deliver_sees_new_changes_and_notices_of_actors_and_nothing_else() {
+    let pattern = let_through(&template(), "DeliverStream");
+    let keys = json!({"pk": {"S": [{"prefix": "A#"}]}, "sk": {"S": [{"prefix": "CHG#"}, {"prefix": "OUT#"}]}});
+    assert_eq!(pattern, json!({"eventName": ["INSERT"], "dynamodb": {"Keys": keys}}));
+}
+
+#[test]
+fn alarms_cover_every_function_once() {
     let template = template();
-    for alarm in ["FunctionErrors", "FunctionThrottles"] {
-        let metrics = template["Resources"][alarm]["Properties"]["Metrics"].as_array().expect("metrics");
-        let named: BTreeSet<String> = metrics
-            .iter()
-            .filter(|metric| metric["Expression"].is_null())
-            .map(|metric| metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Fn::Sub"].as_str().expect("a name"))
-            .map(|name| name.trim_start_matches("${AWS::StackName}-").to_owned())
-            .collect();
-        assert_eq!(named, groups(), "{alarm}");
-        assert!(named.len() <= 10, "{alarm}: CloudWatch adds up ten metrics at most; make it two alarms");
+    for alarms in [["FunctionErrors", "PeerFunctionErrors"], ["FunctionThrottles", "PeerFunctionThrottles"]] {
+        let mut named = Vec::new();
+        for alarm in alarms {
+            let metrics = template["Resources"][alarm]["Properties"]["Metrics"].as_array().expect("metrics");
+            let of_functions: Vec<_> = metrics.iter().filter(|metric| metric["Expression"].is_null()).collect();
+            assert!(of_functions.len() <= 10, "{alarm}: CloudWatch adds up ten metrics at most; make it two alarms");
+            named.extend(of_functions.into_iter().map(|metric| {
+                let metric = &metric["MetricStat"]["Metric"];
+                assert!(alarm.ends_with(metric["MetricName"].as_str().expect("a metric's name")), "{alarm}: {metric}");
+                let function = metric["Dimensions"][0]["Value"]["Fn::Sub"].as_str().expect("a function's name");
+                function.trim_start_matches("${AWS::StackName}-").to_owned()
+            }));
+        }
+        named.sort();
+        assert_eq!(named, groups().into_iter().collect::<Vec<_>>(), "{alarms:?}");
     }
 }
 

@@ -167,6 +167,9 @@ fn every_path_has_the_owner_it_should() {
             assert_eq!(owner(&path).as_deref(), Some(group.as_str()), "{path}");
         }
     }
+    for path in ["/a1/permissions", "/a1/permissions/x", "/a1/permissions/x/y"] {
+        assert_eq!(owner(path).as_deref(), Some("trust"), "{path}");
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(crate) fn groups() -> BTreeSet<String> {
 /// The groups that answer HTTP requests: all but those fed by events.
 pub(crate) fn http_groups() -> BTreeSet<String> {
     let mut groups = groups();
-    groups.remove("worker");
+    groups.retain(|group| !["worker", "deliver"].contains(&group.as_str()));
     groups
 }
 

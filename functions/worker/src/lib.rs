@@ -55,6 +55,7 @@ async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, 
                 store.sweep_actor(&job.actor).await?;
             }
             DueWork::RemoveItems { partition } => store.sweep_items(partition).await?,
+            DueWork::RemoveDiffs { subscription } => store.clear_diffs(&job.actor, subscription, u64::MAX).await?,
         }
         store.finish(&job).await
     };
@@ -100,6 +101,7 @@ const fn label(job: &DueJob) -> &'static str {
     match job.work {
         DueWork::Remove { .. } => "remove actor",
         DueWork::RemoveItems { .. } => "remove items",
+        DueWork::RemoveDiffs { .. } => "remove diffs",
         DueWork::LastLook => "last look",
     }
 }

@@ -15,6 +15,7 @@ const LEASE: Duration = Duration::from_secs(120);
 
 const REMOVE: &str = "remove";
 const REMOVE_ITEMS: &str = "remove items";
+const REMOVE_DIFFS: &str = "remove diffs";
 const LAST_LOOK: &str = "last look";
 
 /// How many rows of a shard are looked at in one go.
@@ -47,6 +48,11 @@ pub enum DueWork {
     RemoveItems {
         /// Their partition.
         partition: String,
+    },
+    /// Remove the diffs that an ended subscription left.
+    RemoveDiffs {
+        /// Its id.
+        subscription: String,
     },
     /// Look once more for what requests wrote that were under way when the tombstone was set.
     LastLook,
@@ -86,6 +92,10 @@ impl DueJob {
                 row.insert("work".to_owned(), text(REMOVE_ITEMS));
                 row.insert("partition".to_owned(), text(partition));
             }
+            DueWork::RemoveDiffs { subscription } => {
+                row.insert("work".to_owned(), text(REMOVE_DIFFS));
+                row.insert("subscription".to_owned(), text(subscription));
+            }
             DueWork::LastLook => {
                 row.insert("work".to_owned(), text(LAST_LOOK));
             }
@@ -105,6 +115,7 @@ impl DueJob {
                 told: row.optional_number("told_at")?.is_some(),
             },
             REMOVE_ITEMS => DueWork::RemoveItems { partition: row.text("partition")?.to_owned() },
+            REMOVE_DIFFS => DueWork::RemoveDiffs { subscription: row.text("subscription")?.to_owned() },
             LAST_LOOK => DueWork::LastLook,
             other => return Err(row.corrupt(format!("unknown work `{other}`"))),
         };

@@ -43,7 +43,7 @@ pub async fn drain(state: &AppState, deadline: Deadline) -> Result<Drained, Acto
 }
 
 /// Does one job; false when somebody else has it.
-async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, StoreError> {
+async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, ActorError> {
     let store = state.actors.store().with_deadline(deadline);
     if !store.claim(&job).await? {
         return Ok(false);
@@ -55,9 +55,12 @@ async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, 
                 store.sweep_actor(&job.actor).await?;
             }
             DueWork::RemoveItems { partition } => store.sweep_items(partition).await?,
+            DueWork::Deliver => actingweb_deliver::deliver(state, &job.actor, deadline).await?,
+            DueWork::ForgetPeer { peer, before } => store.forget_peer(&job.actor, peer, *before).await?,
             DueWork::RemoveDiffs { subscription } => store.clear_diffs(&job.actor, subscription, u64::MAX).await?,
         }
-        store.finish(&job).await
+        store.finish(&job).await?;
+        Ok::<_, ActorError>(())
     };
     match work.await {
         Ok(()) => tracing::info!(work = label(&job), actor = %job.actor, "work done"),
@@ -103,5 +106,7 @@ const fn label(job: &DueJob) -> &'static str {
         DueWork::RemoveItems { .. } => "remove items",
         DueWork::RemoveDiffs { .. } => "remove diffs",
         DueWork::LastLook => "last look",
+        DueWork::ForgetPeer { .. } => "forget peer",
+        DueWork::Deliver => "deliver",
     }
 }

@@ -21,7 +21,7 @@ pub struct TrustCredential {
     pub peer: String,
     /// The relationship, such as `friend`.
     pub relationship: String,
-    /// Whether the relationship is approved by both sides and verified.
+    /// Whether this side approves of the relationship.
     pub approved: bool,
     /// The permissions of this trust that differ from its type's, as JSON text.
     pub permissions: Option<String>,
@@ -55,6 +55,17 @@ impl PresentedSecret {
 }
 
 impl TrustCredential {
+    pub(crate) fn item(&self, actor: &ActorId, secret_hash: &str) -> Item {
+        let mut row = item::new(&keys::actor(actor), &keys::credential(secret_hash));
+        row.insert("peer".to_owned(), text(&self.peer));
+        row.insert("relationship".to_owned(), text(&self.relationship));
+        row.insert("approved".to_owned(), number(self.approved.into()));
+        if let Some(permissions) = &self.permissions {
+            row.insert("permissions".to_owned(), text(permissions));
+        }
+        row
+    }
+
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             peer: row.text("peer")?.to_owned(),
@@ -83,14 +94,7 @@ impl Store {
         secret: &str,
         credential: &TrustCredential,
     ) -> Result<(), StoreError> {
-        let mut row = item::new(&keys::actor(actor), &keys::credential(&sha256_hex(secret)));
-        row.insert("peer".to_owned(), text(&credential.peer));
-        row.insert("relationship".to_owned(), text(&credential.relationship));
-        row.insert("approved".to_owned(), number(credential.approved.into()));
-        if let Some(permissions) = &credential.permissions {
-            row.insert("permissions".to_owned(), text(permissions));
-        }
-        self.put_row(row).await
+        self.put_row(credential.item(actor, &sha256_hex(secret))).await
     }
 
     /// Says what a session token means, until it ends.

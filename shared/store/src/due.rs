@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actingweb_protocol::{ActorId, Timestamp};
+use actingweb_protocol::{ActorId, PeerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 use crate::actors::{ActorRecord, actor_id};
@@ -17,6 +17,8 @@ const REMOVE: &str = "remove";
 const REMOVE_ITEMS: &str = "remove items";
 const REMOVE_DIFFS: &str = "remove diffs";
 const LAST_LOOK: &str = "last look";
+const DELIVER: &str = "deliver";
+const FORGET_PEER: &str = "forget peer";
 
 /// How many rows of a shard are looked at in one go.
 const PAGE: i32 = 200;
@@ -56,6 +58,15 @@ pub enum DueWork {
     },
     /// Look once more for what requests wrote that were under way when the tombstone was set.
     LastLook,
+    /// Send what the actor owes its peers.
+    Deliver,
+    /// Remove what belongs to a peer whose relationship ended.
+    ForgetPeer {
+        /// The peer.
+        peer: PeerId,
+        /// When the relationship ended: what came later belongs to the next one.
+        before: Timestamp,
+    },
 }
 
 impl DueJob {
@@ -99,6 +110,14 @@ impl DueJob {
             DueWork::LastLook => {
                 row.insert("work".to_owned(), text(LAST_LOOK));
             }
+            DueWork::Deliver => {
+                row.insert("work".to_owned(), text(DELIVER));
+            }
+            DueWork::ForgetPeer { peer, before } => {
+                row.insert("work".to_owned(), text(FORGET_PEER));
+                row.insert("peer".to_owned(), text(peer.as_str()));
+                row.insert("before".to_owned(), number(before.as_millis()));
+            }
         }
         row
     }
@@ -117,6 +136,11 @@ impl DueJob {
             REMOVE_ITEMS => DueWork::RemoveItems { partition: row.text("partition")?.to_owned() },
             REMOVE_DIFFS => DueWork::RemoveDiffs { subscription: row.text("subscription")?.to_owned() },
             LAST_LOOK => DueWork::LastLook,
+            DELIVER => DueWork::Deliver,
+            FORGET_PEER => DueWork::ForgetPeer {
+                peer: PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")))?,
+                before: row.timestamp("before")?,
+            },
             other => return Err(row.corrupt(format!("unknown work `{other}`"))),
         };
         Ok(Self { shard, sk: row.text("sk")?.to_owned(), actor: actor_id(row, "actor")?, work })

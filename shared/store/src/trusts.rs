@@ -1,0 +1,431 @@
+//! Relationships with other actors: one row for each peer, and one that says what its secret means. Both are written in
+//! one transaction, so that a change of rights or of approval has effect from the next request on.
+
+use std::time::Duration;
+
+use actingweb_protocol::{ActorId, PeerId, Timestamp};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValue;
+
+use crate::due::{DueJob, DueWork};
+use crate::item::{Item, Row, number, text};
+use crate::store::{Attempt, Cancelled, refused};
+use crate::transaction::Condition;
+use crate::{Notice, Store, StoreError, TrustCredential, item, keys};
+
+/// How long a peer's request for a relationship waits for an answer.
+pub const PENDING_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A relationship with a peer, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustRecord {
+    /// The peer's id.
+    pub peer: PeerId,
+    /// The peer's URL root, without a trailing slash.
+    pub base_uri: String,
+    /// The peer's type, such as `urn:actingweb:example.com:demo` (`type` on the wire).
+    pub kind: String,
+    /// What the relationship is, such as `friend`.
+    pub relationship: String,
+    /// What it is for, for people.
+    pub desc: String,
+    /// Whether this side approves.
+    pub approved: bool,
+    /// Whether the peer approves, as it last said.
+    pub peer_approved: bool,
+    /// Whether the peer proved that it answers at its URL root.
+    pub verified: bool,
+    /// What the initiator proves itself with.
+    pub verification_token: String,
+    /// The secret of both directions, sealed for `trust/<actor>/<peer>` (see [`actingweb_protocol::Keys::seal`]).
+    pub secret: String,
+    /// SHA-256 of the secret, in hexadecimal digits: the key of what it means.
+    pub secret_hash: String,
+    /// How it came about: `trust`.
+    pub established_via: String,
+    /// When it came about.
+    pub created_at: Timestamp,
+    /// How the peer's rights differ from its relationship's, as JSON text.
+    pub permissions: Option<String>,
+    /// Whether this side asked for it.
+    pub initiated: bool,
+    /// When it is forgotten unless this side approves; whatever is past it counts as absent.
+    pub expires: Option<Timestamp>,
+    /// Whether the peer answers.
+    pub breaker: Breaker,
+    /// Changes with every write of the relationship; of the breaker it knows nothing.
+    pub version: String,
+}
+
+/// Whether a peer is to be left alone for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Breaker {
+    /// How many attempts failed in a row.
+    pub failures: u32,
+    /// Until when nothing is sent to it.
+    pub open_until: Option<Timestamp>,
+}
+
+/// How a write of a relationship ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustOutcome {
+    /// It stands, with this version.
+    Written(Box<TrustRecord>),
+    /// It is not what was seen any more: nothing was written.
+    Stale,
+    /// Another peer of this actor has the same secret: nothing was written.
+    SecretTaken,
+}
+
+/// The requests for relationships that wait for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PendingTrusts {
+    /// How many.
+    pub count: usize,
+    /// When the first of them is forgotten.
+    pub first_expires: Option<Timestamp>,
+}
+
+impl TrustRecord {
+    /// What its secret means to a request.
+    #[must_use]
+    pub fn credential(&self) -> TrustCredential {
+        TrustCredential {
+            peer: self.peer.as_str().to_owned(),
+            relationship: self.relationship.clone(),
+            approved: self.approved,
+            permissions: self.permissions.clone(),
+        }
+    }
+
+    fn item(&self, actor: &ActorId) -> Item {
+        let mut row = item::new(&keys::actor(actor), &keys::trust(&self.peer));
+        let texts = [
+            ("peer", self.peer.as_str()),
+            ("base_uri", &self.base_uri),
+            ("kind", &self.kind),
+            ("relationship", &self.relationship),
+            ("desc", &self.desc),
+            ("verification_token", &self.verification_token),
+            ("secret", &self.secret),
+            ("secret_hash", &self.secret_hash),
+            ("established_via", &self.established_via),
+            ("version", &self.version),
+        ];
+        row.extend(texts.map(|(name, value)| (name.to_owned(), text(value))));
+        let numbers = [
+            ("approved", self.approved.into()),
+            ("peer_approved", self.peer_approved.into()),
+            ("verified", self.verified.into()),
+            ("initiated", self.initiated.into()),
+            ("created_at", self.created_at.as_millis()),
+            ("failures", self.breaker.failures.into()),
+        ];
+        row.extend(numbers.map(|(name, value)| (name.to_owned(), number(value))));
+        row.extend(self.permissions.as_ref().map(|permissions| ("permissions".to_owned(), text(permissions))));
+        row.extend(self.expires.map(|at| ("expires".to_owned(), number(at.as_secs()))));
+        row.extend(self.breaker.open_until.map(|at| ("open_until".to_owned(), number(at.as_millis()))));
+        row
+    }
+
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        let owned = |name: &str| row.text(name).map(str::to_owned);
+        let flag = |name: &str| Ok::<_, StoreError>(row.optional_number(name)? == Some(1));
+        let failures = row.optional_number("failures")?.unwrap_or_default();
+        Ok(Self {
+            peer: PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")))?,
+            base_uri: owned("base_uri")?,
+            kind: owned("kind")?,
+            relationship: owned("relationship")?,
+            desc: owned("desc")?,
+            approved: flag("approved")?,
+            peer_approved: flag("peer_approved")?,
+            verified: flag("verified")?,
+            verification_token: owned("verification_token")?,
+            secret: owned("secret")?,
+            secret_hash: owned("secret_hash")?,
+            established_via: owned("established_via")?,
+            created_at: row.timestamp("created_at")?,
+            permissions: row.optional_text("permissions")?.map(str::to_owned),
+            initiated: flag("initiated")?,
+            expires: row.optional_number("expires")?.map(|secs| Timestamp::from_millis(secs.saturating_mul(1000))),
+            breaker: Breaker {
+                failures: u32::try_from(failures).unwrap_or_default(),
+                open_until: row.optional_number("open_until")?.map(Timestamp::from_millis),
+            },
+            version: owned("version")?,
+        })
+    }
+}
+
+impl Store {
+    /// The relationship with a peer, strongly consistent: one call.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn trust(&self, actor: &ActorId, peer: &PeerId) -> Result<Option<TrustRecord>, StoreError> {
+        let items = self.batch_get(vec![trust_key(actor, peer)]).await?;
+        self.live_trusts(&items).map(|trusts| trusts.into_iter().next())
+    }
+
+    /// The relationships with several peers (at most 100, no duplicates): one call.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn trusts_with(&self, actor: &ActorId, peers: &[&PeerId]) -> Result<Vec<TrustRecord>, StoreError> {
+        let items = self.batch_get(peers.iter().map(|peer| trust_key(actor, peer)).collect()).await?;
+        self.live_trusts(&items)
+    }
+
+    /// All relationships, in the order of the peers' ids: one call per MB.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn trusts(&self, actor: &ActorId) -> Result<Vec<TrustRecord>, StoreError> {
+        let mut found = Vec::new();
+        let mut pages = self.pages(&keys::actor(actor), keys::TRUST, None);
+        while let Some(items) = pages.next().await? {
+            found.extend(self.live_trusts(&items)?);
+        }
+        Ok(found)
+    }
+
+    fn live_trusts(&self, items: &[Item]) -> Result<Vec<TrustRecord>, StoreError> {
+        let mut live = Vec::with_capacity(items.len());
+        for found in items {
+            let row = Row::read(found)?;
+            if !row.expired(self.now())? {
+                live.push(TrustRecord::from_row(&row)?);
+            }
+        }
+        Ok(live)
+    }
+
+    /// The requests of peers that wait for this side's answer: one call.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pending_trusts(&self, actor: &ActorId) -> Result<PendingTrusts, StoreError> {
+        let mut pending = PendingTrusts::default();
+        let mut pages = self.pages(&keys::actor(actor), keys::PENDING, None);
+        while let Some(items) = pages.next().await? {
+            for found in &items {
+                let row = Row::read(found)?;
+                if row.expired(self.now())? {
+                    continue;
+                }
+                let secs = row.optional_number("expires")?.unwrap_or_default();
+                let expires = Timestamp::from_millis(secs.saturating_mul(1000));
+                pending.count += 1;
+                pending.first_expires = Some(pending.first_expires.map_or(expires, |first| first.min(expires)));
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Writes a relationship where what was seen still stands (nothing, for `None`), together with the meaning of its
+    /// secret and what the peer is to be told. The meaning of a secret that it replaces ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_trust(
+        &self,
+        actor: &ActorId,
+        seen: Option<&TrustRecord>,
+        mut record: TrustRecord,
+        notices: &[Notice],
+    ) -> Result<TrustOutcome, StoreError> {
+        let pk = keys::actor(actor);
+        let now = self.now();
+        record.version = self.nonce();
+        let condition = match seen {
+            Some(seen) => Condition::new("version = :seen", [(":seen", text(&seen.version))]),
+            None => Condition::new("attribute_not_exists(pk) OR expires <= :now", [(":now", number(now.as_secs()))]),
+        };
+        let own_secret = Condition::new(
+            "attribute_not_exists(pk) OR peer = :peer OR expires <= :now",
+            [(":peer", text(record.peer.as_str())), (":now", number(now.as_secs()))],
+        );
+        let mut writes = vec![
+            self.put_part(record.item(actor), Some(condition))?,
+            self.put_part(credential_item(actor, &record), Some(own_secret))?,
+        ];
+        if let Some(seen) = seen.filter(|seen| seen.secret_hash != record.secret_hash) {
+            writes.push(self.delete_part(item::key(&pk, &keys::credential(&seen.secret_hash)), None)?);
+        }
+        if let Some(expires) = record.expires {
+            let mut pending = item::new(&pk, &keys::pending(&record.peer));
+            pending.insert("expires".to_owned(), number(expires.as_secs()));
+            writes.push(self.put_part(pending, None)?);
+        } else if seen.is_some_and(|seen| seen.expires.is_some()) {
+            writes.push(self.delete_part(item::key(&pk, &keys::pending(&record.peer)), None)?);
+        }
+        if seen.is_none() {
+            writes.push(self.open_log_part(actor)?);
+        }
+        for notice in notices {
+            writes.push(self.notice_part(actor, notice)?);
+        }
+        match self.transact(writes).await? {
+            Ok(()) => Ok(TrustOutcome::Written(Box::new(record))),
+            Err(Cancelled(reasons)) => {
+                let failed =
+                    |index: usize| reasons.get(index).is_some_and(|(code, _)| code == "ConditionalCheckFailed");
+                match (failed(0), failed(1)) {
+                    (true, _) => Ok(TrustOutcome::Stale),
+                    (false, true) => Ok(TrustOutcome::SecretTaken),
+                    (false, false) => Err(refused("TransactWriteItems", reasons)),
+                }
+            }
+        }
+    }
+
+    /// Ends a relationship that is still as it was seen, at once: the peer's secret means nothing from here on. What
+    /// belongs to the peer (its subscriptions, what was received from it) is removed by a job. False when the
+    /// relationship changed meanwhile; nothing happened then.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete_trust(
+        &self,
+        actor: &ActorId,
+        seen: &TrustRecord,
+        notices: &[Notice],
+    ) -> Result<bool, StoreError> {
+        let pk = keys::actor(actor);
+        let now = self.now();
+        let work = DueWork::ForgetPeer { peer: seen.peer.clone(), before: now };
+        let job = DueJob::new(actor, now, &self.nonce(), work);
+        let unchanged = Condition::new("version = :seen", [(":seen", text(&seen.version))]);
+        let mut writes = vec![
+            self.delete_part(trust_key(actor, &seen.peer), Some(unchanged))?,
+            self.delete_part(item::key(&pk, &keys::credential(&seen.secret_hash)), None)?,
+            self.put_part(job.item(), None)?,
+        ];
+        if seen.expires.is_some() {
+            writes.push(self.delete_part(item::key(&pk, &keys::pending(&seen.peer)), None)?);
+        }
+        for notice in notices {
+            writes.push(self.notice_part(actor, notice)?);
+        }
+        match self.transact(writes).await? {
+            Ok(()) => Ok(true),
+            Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
+                Ok(false)
+            }
+            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
+        }
+    }
+
+    /// Removes what belongs to a peer whose relationship ended at `before`: its subscriptions. May be repeated, and
+    /// resumed by anyone.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was removed by then stays removed.
+    pub async fn forget_peer(&self, actor: &ActorId, peer: &PeerId, before: Timestamp) -> Result<(), StoreError> {
+        for subscription in self.subscriptions(actor, Some(peer)).await? {
+            if subscription.created_at <= before {
+                self.unsubscribe(actor, &subscription).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an attempt that a peer did not answer, and gives how many there were in a row; `None` when there is no
+    /// relationship any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn count_peer_failure(&self, actor: &ActorId, peer: &PeerId) -> Result<Option<u32>, StoreError> {
+        let call = self
+            .inner
+            .client
+            .update_item()
+            .table_name(&self.inner.table)
+            .set_key(Some(trust_key(actor, peer)))
+            .update_expression("ADD failures :one")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::UpdatedNew);
+        match self.attempt("UpdateItem", || call.clone().send()).await? {
+            Attempt::Done(output) => {
+                let updated = output.attributes.unwrap_or_default();
+                let failures = Row(&updated).optional_number("failures")?.unwrap_or_default();
+                Ok(Some(u32::try_from(failures).unwrap_or(u32::MAX)))
+            }
+            Attempt::Refused(error) => gone(*error).map(|()| None),
+        }
+    }
+
+    /// Leaves a peer alone until then.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn hold_peer(&self, actor: &ActorId, peer: &PeerId, until: Timestamp) -> Result<(), StoreError> {
+        let values = [(":until", number(until.as_millis()))];
+        self.update_trust(actor, peer, "SET open_until = :until", "attribute_exists(pk)", values).await.map(|_| ())
+    }
+
+    /// Takes the one attempt that may be made when a peer was left alone long enough; everybody else waits until
+    /// `until`. False when somebody else has it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn probe_peer(&self, actor: &ActorId, peer: &PeerId, until: Timestamp) -> Result<bool, StoreError> {
+        let values = [(":until", number(until.as_millis())), (":now", number(self.now().as_millis()))];
+        self.update_trust(actor, peer, "SET open_until = :until", "open_until <= :now", values).await
+    }
+
+    /// Notes that a peer answered: nothing is held any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn release_peer(&self, actor: &ActorId, peer: &PeerId) -> Result<(), StoreError> {
+        let values = [(":none", number(0))];
+        let expression = "SET failures = :none REMOVE open_until";
+        self.update_trust(actor, peer, expression, "attribute_exists(pk)", values).await.map(|_| ())
+    }
+
+    /// Changes a part of a relationship without reading it; false when the condition does not hold.
+    async fn update_trust<const N: usize>(
+        &self,
+        actor: &ActorId,
+        peer: &PeerId,
+        expression: &str,
+        condition: &str,
+        values: [(&str, aws_sdk_dynamodb::types::AttributeValue); N],
+    ) -> Result<bool, StoreError> {
+        let call = self
+            .inner
+            .client
+            .update_item()
+            .table_name(&self.inner.table)
+            .set_key(Some(trust_key(actor, peer)))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_values(Some(
+                values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            ));
+        match self.attempt("UpdateItem", || call.clone().send()).await? {
+            Attempt::Done(_) => Ok(true),
+            Attempt::Refused(error) => gone(*error).map(|()| false),
+        }
+    }
+}
+
+pub(crate) fn trust_key(actor: &ActorId, peer: &PeerId) -> Item {
+    item::key(&keys::actor(actor), &keys::trust(peer))
+}
+
+fn credential_item(actor: &ActorId, record: &TrustRecord) -> Item {
+    let mut row = record.credential().item(actor, &record.secret_hash);
+    row.extend(record.expires.map(|at| ("expires".to_owned(), number(at.as_secs()))));
+    row
+}
+
+fn gone(error: UpdateItemError) -> Result<(), StoreError> {
+    match error {
+        UpdateItemError::ConditionalCheckFailedException(_) => Ok(()),
+        other => Err(refused("UpdateItem", other)),
+    }
+}

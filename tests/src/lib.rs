@@ -2,15 +2,22 @@
 //!
 //! * [`Site::start`] is the demo application, wherever the environment says: `ACTINGWEB_TEST_URL` names one that runs
 //!   already (under the real Lambda runtime loop, say), `ACTINGWEB_TEST_DYNAMODB` another engine than the embedded one.
+//! * [`Party`] is one side of what two do together: a whole local stack, or the published Python library.
 //! * [`Site::of`] is an application of the test's own, in this process, with a [`Meter`] between it and the engine.
 // What is not as expected is a failed test.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod answer;
+mod eventually;
 mod owner;
+mod party;
+mod resident;
 mod site;
 
 pub use actingweb_testkit::meter::{Calls, Faults, Meter};
 pub use answer::Answer;
+pub use eventually::eventually;
 pub use owner::Owner;
+pub use party::Party;
+pub use resident::{Granularity, Resident, Subscription, Trust, diffs};
 pub use site::{Services, Site, external_dynamodb};

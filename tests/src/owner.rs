@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::{Answer, Site};
+use crate::Answer;
 
 /// An actor's creator.
 #[derive(Clone, Debug)]
@@ -20,13 +20,14 @@ pub struct Owner {
 }
 
 impl Owner {
-    pub(crate) async fn create(site: &Site, creator: &str) -> Self {
-        let http = site.http.clone();
-        let answer = Answer::of(http.post(site.url("/")).json(&json!({ "creator": creator }))).await.expect(201);
+    /// Creates an actor below `root`, which ends without a slash.
+    pub(crate) async fn create(http: reqwest::Client, root: &str, creator: &str) -> Self {
+        let request = http.post(format!("{root}/")).json(&json!({ "creator": creator }));
+        let answer = Answer::of(request).await.expect(201);
         let body = answer.json();
         let text = |name: &str| body[name].as_str().expect("a text").to_owned();
         Self {
-            url: site.url(&format!("/{}", text("id"))),
+            url: format!("{root}/{}", text("id")),
             id: text("id"),
             creator: text("creator"),
             passphrase: text("passphrase"),
@@ -39,9 +40,19 @@ impl Owner {
         self.http.request(method, format!("{}{path}", self.url)).basic_auth(&self.creator, Some(&self.passphrase))
     }
 
+    /// A request below the actor's URL that a peer signed with the secret it shares with the actor.
+    pub fn with_secret(&self, secret: &str, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(secret)
+    }
+
     /// A request that nobody signed.
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    /// A request elsewhere that nobody signed.
+    pub(crate) fn anonymous_at(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http.request(method, url)
     }
 
     /// GET.

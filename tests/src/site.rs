@@ -169,7 +169,7 @@ impl Site {
 
     /// A new actor.
     pub async fn actor(&self, creator: &str) -> Owner {
-        Owner::create(self, creator).await
+        Owner::create(self.http.clone(), &self.base_url, creator).await
     }
 
     /// A request that nobody signed, to be filled and sent with [`Answer::of`].
@@ -236,12 +236,12 @@ fn config(base_url: &str, dynamodb: &str, services: &Services, table: &str) -> C
     Config::read(&environment).expect("a configuration")
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let settings = actingweb_peer::HttpSettings { follow_redirects: false, ..actingweb_peer::HttpSettings::default() };
     actingweb_peer::http_client(&settings).expect("a client")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment decides where the tests take place")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

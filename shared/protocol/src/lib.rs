@@ -4,6 +4,7 @@
 //! randomness. What needs time or randomness takes a [`Clock`] or an [`Entropy`].
 
 mod environment;
+pub mod feed;
 mod ids;
 pub mod json;
 mod keys;

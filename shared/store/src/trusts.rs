@@ -27,6 +27,8 @@ pub struct TrustRecord {
     pub kind: String,
     /// What the relationship is, such as `friend`.
     pub relationship: String,
+    /// What it was when it came about, which is what the peer knows it by.
+    pub agreed: String,
     /// What it is for, for people.
     pub desc: String,
     /// Whether this side approves.
@@ -41,6 +43,8 @@ pub struct TrustRecord {
     pub secret: String,
     /// SHA-256 of the secret, in hexadecimal digits: the key of what it means.
     pub secret_hash: String,
+    /// The secret that is to follow, while the peer is asked to take it: both are good until it answered.
+    pub next: Option<NextSecret>,
     /// How it came about: `trust`.
     pub established_via: String,
     /// When it came about.
@@ -55,6 +59,15 @@ pub struct TrustRecord {
     pub breaker: Breaker,
     /// Changes with every write of the relationship; of the breaker it knows nothing.
     pub version: String,
+}
+
+/// A secret that is to follow another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextSecret {
+    /// The secret, sealed as [`TrustRecord::secret`].
+    pub secret: String,
+    /// Its SHA-256, in hexadecimal digits.
+    pub secret_hash: String,
 }
 
 /// Whether a peer is to be left alone for a while.
@@ -98,6 +111,11 @@ impl TrustRecord {
         }
     }
 
+    /// The hashes of the secrets that are good.
+    fn hashes(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.secret_hash.as_str()).chain(self.next.iter().map(|next| next.secret_hash.as_str()))
+    }
+
     fn item(&self, actor: &ActorId) -> Item {
         let mut row = item::new(&keys::actor(actor), &keys::trust(&self.peer));
         let texts = [
@@ -105,6 +123,7 @@ impl TrustRecord {
             ("base_uri", &self.base_uri),
             ("kind", &self.kind),
             ("relationship", &self.relationship),
+            ("agreed", &self.agreed),
             ("desc", &self.desc),
             ("verification_token", &self.verification_token),
             ("secret", &self.secret),
@@ -123,6 +142,10 @@ impl TrustRecord {
         ];
         row.extend(numbers.map(|(name, value)| (name.to_owned(), number(value))));
         row.extend(self.permissions.as_ref().map(|permissions| ("permissions".to_owned(), text(permissions))));
+        row.extend(self.next.iter().flat_map(|next| {
+            [("next_secret", &next.secret), ("next_hash", &next.secret_hash)]
+                .map(|(name, value)| (name.to_owned(), text(value)))
+        }));
         row.extend(self.expires.map(|at| ("expires".to_owned(), number(at.as_secs()))));
         row.extend(self.breaker.open_until.map(|at| ("open_until".to_owned(), number(at.as_millis()))));
         row
@@ -137,6 +160,7 @@ impl TrustRecord {
             base_uri: owned("base_uri")?,
             kind: owned("kind")?,
             relationship: owned("relationship")?,
+            agreed: owned("agreed")?,
             desc: owned("desc")?,
             approved: flag("approved")?,
             peer_approved: flag("peer_approved")?,
@@ -144,6 +168,12 @@ impl TrustRecord {
             verification_token: owned("verification_token")?,
             secret: owned("secret")?,
             secret_hash: owned("secret_hash")?,
+            next: match (row.optional_text("next_secret")?, row.optional_text("next_hash")?) {
+                (Some(secret), Some(hash)) => {
+                    Some(NextSecret { secret: secret.to_owned(), secret_hash: hash.to_owned() })
+                }
+                _ => None,
+            },
             established_via: owned("established_via")?,
             created_at: row.timestamp("created_at")?,
             permissions: row.optional_text("permissions")?.map(str::to_owned),
@@ -242,16 +272,19 @@ impl Store {
             Some(seen) => Condition::new("version = :seen", [(":seen", text(&seen.version))]),
             None => Condition::new("attribute_not_exists(pk) OR expires <= :now", [(":now", number(now.as_secs()))]),
         };
-        let own_secret = Condition::new(
-            "attribute_not_exists(pk) OR peer = :peer OR expires <= :now",
-            [(":peer", text(record.peer.as_str())), (":now", number(now.as_secs()))],
-        );
-        let mut writes = vec![
-            self.put_part(record.item(actor), Some(condition))?,
-            self.put_part(credential_item(actor, &record), Some(own_secret))?,
-        ];
-        if let Some(seen) = seen.filter(|seen| seen.secret_hash != record.secret_hash) {
-            writes.push(self.delete_part(item::key(&pk, &keys::credential(&seen.secret_hash)), None)?);
+        let mut writes = vec![self.put_part(record.item(actor), Some(condition))?];
+        for hash in record.hashes() {
+            let own_secret = Condition::new(
+                "attribute_not_exists(pk) OR peer = :peer OR expires <= :now",
+                [(":peer", text(record.peer.as_str())), (":now", number(now.as_secs()))],
+            );
+            writes.push(self.put_part(credential_item(actor, &record, hash), Some(own_secret))?);
+        }
+        let secrets = writes.len();
+        if let Some(seen) = seen {
+            for hash in seen.hashes().filter(|old| !record.hashes().any(|hash| hash == *old)) {
+                writes.push(self.delete_part(item::key(&pk, &keys::credential(hash)), None)?);
+            }
         }
         if let Some(expires) = record.expires {
             let mut pending = item::new(&pk, &keys::pending(&record.peer));
@@ -269,12 +302,11 @@ impl Store {
         match self.transact(writes).await? {
             Ok(()) => Ok(TrustOutcome::Written(Box::new(record))),
             Err(Cancelled(reasons)) => {
-                let failed =
-                    |index: usize| reasons.get(index).is_some_and(|(code, _)| code == "ConditionalCheckFailed");
-                match (failed(0), failed(1)) {
-                    (true, _) => Ok(TrustOutcome::Stale),
-                    (false, true) => Ok(TrustOutcome::SecretTaken),
-                    (false, false) => Err(refused("TransactWriteItems", reasons)),
+                let failed = |(code, _): &(String, Option<Item>)| code == "ConditionalCheckFailed";
+                match reasons.iter().position(failed) {
+                    Some(0) => Ok(TrustOutcome::Stale),
+                    Some(at) if at < secrets => Ok(TrustOutcome::SecretTaken),
+                    _ => Err(refused("TransactWriteItems", reasons)),
                 }
             }
         }
@@ -297,11 +329,11 @@ impl Store {
         let work = DueWork::ForgetPeer { peer: seen.peer.clone(), before: now };
         let job = DueJob::new(actor, now, &self.nonce(), work);
         let unchanged = Condition::new("version = :seen", [(":seen", text(&seen.version))]);
-        let mut writes = vec![
-            self.delete_part(trust_key(actor, &seen.peer), Some(unchanged))?,
-            self.delete_part(item::key(&pk, &keys::credential(&seen.secret_hash)), None)?,
-            self.put_part(job.item(), None)?,
-        ];
+        let mut writes =
+            vec![self.delete_part(trust_key(actor, &seen.peer), Some(unchanged))?, self.put_part(job.item(), None)?];
+        for hash in seen.hashes() {
+            writes.push(self.delete_part(item::key(&pk, &keys::credential(hash)), None)?);
+        }
         if seen.expires.is_some() {
             writes.push(self.delete_part(item::key(&pk, &keys::pending(&seen.peer)), None)?);
         }
@@ -417,8 +449,8 @@ pub(crate) fn trust_key(actor: &ActorId, peer: &PeerId) -> Item {
     item::key(&keys::actor(actor), &keys::trust(peer))
 }
 
-fn credential_item(actor: &ActorId, record: &TrustRecord) -> Item {
-    let mut row = record.credential().item(actor, &record.secret_hash);
+fn credential_item(actor: &ActorId, record: &TrustRecord, secret_hash: &str) -> Item {
+    let mut row = record.credential().item(actor, secret_hash);
     row.extend(record.expires.map(|at| ("expires".to_owned(), number(at.as_secs()))));
     row
 }

@@ -95,13 +95,28 @@ pub struct Change {
     pub scope: Scope,
     /// The new data; `""` when it was deleted; for a list `{"list", "operation", "length", …}`.
     pub data: Value,
+    /// Whether the data tells of an operation on a list; it has no parts then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_list: bool,
 }
 
 impl Change {
     /// A change of one part of the properties to `data`.
     #[must_use]
     pub fn property(name: impl Into<String>, data: Value) -> Self {
-        Self { scope: Scope::subtarget(PROPERTIES, name), data }
+        Self::of(Scope::subtarget(PROPERTIES, name), data)
+    }
+
+    /// An operation on a list among the properties; `data` is `{"list", "operation", "length", …}`.
+    #[must_use]
+    pub fn list(name: impl Into<String>, data: Value) -> Self {
+        Self { is_list: true, ..Self::property(name, data) }
+    }
+
+    /// A change of whatever `scope` names to `data`.
+    #[must_use]
+    pub const fn of(scope: Scope, data: Value) -> Self {
+        Self { scope, data, is_list: false }
     }
 
     /// What a subscriber to `scope` is told of this change; `None` when it does not concern that scope.
@@ -119,8 +134,9 @@ impl Change {
             return Some(further_down.iter().rev().fold(self.data.clone(), wrap));
         }
         let part = wanted.strip_prefix(changed.as_slice())?;
-        if is_list_change(&self.data) {
-            return None;
+        if self.is_list {
+            // What is below an item is not subscribed to; that the whole list went, is told.
+            return is_end_of_list(&self.data).then(deleted);
         }
         match part.iter().try_fold(&self.data, |data, key| data.as_object()?.get(*key)) {
             Some(data) => Some(data.clone()),
@@ -137,7 +153,11 @@ pub fn deleted() -> Value {
     Value::String(String::new())
 }
 
-/// Whether data tells of an operation on a list rather than of a value.
+fn is_end_of_list(data: &Value) -> bool {
+    data.get("operation").and_then(Value::as_str) == Some("delete_all")
+}
+
+/// Whether received data looks like an operation on a list rather than like a value.
 #[must_use]
 pub fn is_list_change(data: &Value) -> bool {
     data.get("list").is_some_and(Value::is_string) && data.get("operation").is_some_and(Value::is_string)
@@ -159,7 +179,7 @@ mod tests {
     }
 
     fn told(changed: &[&str], data: Value, wanted: &[&str]) -> Option<Value> {
-        Change { scope: scope(changed), data }.within(&scope(wanted))
+        Change::of(scope(changed), data).within(&scope(wanted))
     }
 
     #[test]
@@ -197,10 +217,12 @@ mod tests {
         assert_eq!(told(&["cfg"], json!(1), &["notes"]), None);
         assert_eq!(told(&[], json!({ "notes": 1 }), &["cfg"]), None);
         assert_eq!(told(&["cfg", "x"], json!(1), &["cfg", "y"]), None);
-        assert_eq!(
-            told(&["notes"], json!({ "list": "notes", "operation": "append", "length": 1 }), &["notes", "x"]),
-            None
-        );
+        let list = |operation: &str| {
+            let data = json!({ "list": "notes", "operation": operation, "length": 1 });
+            Change::list("notes", data).within(&scope(&["notes", "0"]))
+        };
+        assert_eq!(list("append"), None);
+        assert_eq!(list("delete_all"), Some(json!("")), "the list went with its items");
         assert_eq!(Change::property("a", json!(1)).within(&Scope::target("resources")), None);
     }
 

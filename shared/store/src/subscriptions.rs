@@ -1,4 +1,4 @@
-//! Subscriptions of peers to an actor, and the diffs that are numbered for each.
+//! Subscriptions of peers to an actor.
 
 use std::time::Duration;
 
@@ -7,18 +7,19 @@ use actingweb_protocol::{ActorId, PeerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use crate::changes::{LoggedChange, MEMORY, log_key, scope_of, signed};
+use crate::changes::{log_key, moved_head, put_scope, scope_of, signed};
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, text};
-use crate::store::{Attempt, Cancelled, key_of, refused};
+use crate::store::{Attempt, Cancelled, refused};
 use crate::transaction::Condition;
-use crate::{LogHead, Store, StoreError, item, keys};
+use crate::trusts::trust_key;
+use crate::{LogHead, Notice, Store, StoreError, item, keys};
 
 /// How long whoever delivers a subscription's diffs keeps it to itself: longer than an invocation lasts.
 pub const DELIVERY_LEASE: Duration = Duration::from_secs(90);
 
-/// The most diffs numbered in one transaction.
-pub const MAX_NUMBERED: usize = 98;
+/// How long a write that saw no log may take at most until it commits.
+const UNLOGGED_WRITE: Duration = Duration::from_secs(1);
 
 /// What a subscription's deliveries are doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct SubscriptionRecord {
     pub granularity: Granularity,
     /// The last sequence number given; 0 before the first.
     pub sequence: u64,
+    /// The last change of the log when the peer subscribed: what came later is told.
+    pub since: u64,
     /// The last change of the log that was looked at for it.
     pub looked: u64,
     /// The last sequence number the peer took.
@@ -60,17 +63,6 @@ pub struct SubscriptionRecord {
     pub created_at: Timestamp,
 }
 
-/// A numbered diff with the change it refers to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Diff {
-    /// Its number within the subscription.
-    pub sequence: u64,
-    /// When the change was made.
-    pub at: Timestamp,
-    /// The change; `None` when it is older than changes are kept.
-    pub change: Option<LoggedChange>,
-}
-
 /// How the deliveries of a lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -85,20 +77,47 @@ pub enum Settled {
     GivenUp,
 }
 
+/// How an attempt to subscribe ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subscribed {
+    /// The subscription stands.
+    Done(SubscriptionRecord),
+    /// The peer has as many as it may have.
+    TooMany,
+    /// There is no approved relationship with the peer, or no longer.
+    NoTrust,
+}
+
 impl SubscriptionRecord {
+    /// A subscription that was not stored yet.
+    #[must_use]
+    pub const fn new(peer: PeerId, id: String, scope: Scope, granularity: Granularity, created_at: Timestamp) -> Self {
+        Self {
+            peer,
+            id,
+            scope,
+            granularity,
+            sequence: 0,
+            since: 0,
+            looked: 0,
+            delivered: 0,
+            leased_until: None,
+            failures: 0,
+            failing_since: None,
+            retry_at: None,
+            standing: Standing::Live,
+            created_at,
+        }
+    }
+
     fn item(&self, actor: &ActorId) -> Item {
         let mut row = item::new(&keys::actor(actor), &keys::subscription(&self.peer, &self.id));
         row.insert("peer".to_owned(), text(self.peer.as_str()));
         row.insert("id".to_owned(), text(&self.id));
-        row.insert("target".to_owned(), text(&self.scope.target));
-        if let Some(subtarget) = &self.scope.subtarget {
-            row.insert("subtarget".to_owned(), text(subtarget));
-        }
-        if let Some(resource) = &self.scope.resource {
-            row.insert("resource".to_owned(), text(resource));
-        }
+        put_scope(&mut row, &self.scope);
         row.insert("granularity".to_owned(), text(self.granularity.as_str()));
         row.insert("last_seq".to_owned(), number(signed(self.sequence)));
+        row.insert("since".to_owned(), number(signed(self.since)));
         row.insert("looked".to_owned(), number(signed(self.looked)));
         row.insert("delivered".to_owned(), number(signed(self.delivered)));
         row.insert("created_at".to_owned(), number(self.created_at.as_millis()));
@@ -118,6 +137,7 @@ impl SubscriptionRecord {
             granularity: Granularity::parse(row.text("granularity")?)
                 .ok_or_else(|| row.corrupt("unknown `granularity`"))?,
             sequence: count("last_seq")?,
+            since: count("since")?,
             looked: count("looked")?,
             delivered: count("delivered")?,
             leased_until: time("leased_until")?,
@@ -129,13 +149,14 @@ impl SubscriptionRecord {
         })
     }
 
-    fn key(&self, actor: &ActorId) -> Item {
+    pub(crate) fn key(&self, actor: &ActorId) -> Item {
         item::key(&keys::actor(actor), &keys::subscription(&self.peer, &self.id))
     }
 }
 
 impl Store {
-    /// Adds a subscription. It begins at the log's present end: every write that commits later is told.
+    /// Adds a subscription, unless its peer has `most` already. It begins at the log's present end: every write that
+    /// commits later is told. `head` is where the log stood when it was read last.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when writers kept coming between until the deadline; other [`StoreError`]s.
@@ -143,28 +164,40 @@ impl Store {
         &self,
         actor: &ActorId,
         mut new: SubscriptionRecord,
-        head: LogHead,
-    ) -> Result<SubscriptionRecord, StoreError> {
+        head: Option<LogHead>,
+        most: usize,
+    ) -> Result<Subscribed, StoreError> {
         let mut pause = self.pauses();
-        let mut head = head;
+        let head = match head {
+            Some(head) => Some(head),
+            None => self.log_head(actor).await?,
+        };
+        let Some(mut head) = head else { return Ok(Subscribed::NoTrust) };
+        // A write that saw no log yet may still be on its way: it commits, unlogged, before the subscription does.
+        let settled = head.created_at.plus(UNLOGGED_WRITE).as_millis().saturating_sub(self.now().as_millis());
+        tokio::time::sleep(Duration::from_millis(u64::try_from(settled).unwrap_or(0)).min(UNLOGGED_WRITE)).await;
         loop {
-            new.looked = head.last;
+            // Counted after the head was read: one that is added meanwhile moves the head on.
+            if self.subscriptions(actor, Some(&new.peer)).await?.len() >= most {
+                return Ok(Subscribed::TooMany);
+            }
+            (new.since, new.looked) = (head.last, head.last);
             let values = Item::from([(":one".to_owned(), number(1))]);
             let seen = Condition::new(
                 "last_change = :seen AND subscribers = :counted",
                 [(":seen", number(signed(head.last))), (":counted", number(signed(head.subscribers)))],
             );
+            let trusted = Condition::new("attribute_exists(pk) AND approved = :yes", [(":yes", number(1))]);
             let parts = vec![
                 self.update_part(log_key(actor), "SET subscribers = subscribers + :one", values, Some(seen))?,
+                self.check_part(trust_key(actor, &new.peer), trusted)?,
                 self.put_part(new.item(actor), Some(Condition::absent()))?,
             ];
-            let Err(Cancelled(reasons)) = self.transact(parts).await? else { return Ok(new) };
-            match reasons.into_iter().next() {
-                Some((code, Some(found))) if code == "ConditionalCheckFailed" => {
-                    head = LogHead::from_row(&Row::read(&found)?)?;
-                }
-                reason => return Err(refused("TransactWriteItems", reason)),
+            let Err(cancelled) = self.transact(parts).await? else { return Ok(Subscribed::Done(new)) };
+            if cancelled.0.get(1).is_some_and(|(code, _)| code == "ConditionalCheckFailed") {
+                return Ok(Subscribed::NoTrust);
             }
+            head = moved_head(cancelled)?;
             pause.wait("TransactWriteItems", "others are writing to the same actor".to_owned()).await?;
         }
     }
@@ -203,7 +236,8 @@ impl Store {
         found.first().map(|found| SubscriptionRecord::from_row(&Row::read(found)?)).transpose()
     }
 
-    /// Ends a subscription; its diffs go to the worker. False when it was gone already.
+    /// Ends a subscription, and owes its peer `notice` of that; its diffs go to the worker. False when it was gone
+    /// already.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -211,79 +245,25 @@ impl Store {
         &self,
         actor: &ActorId,
         ended: &SubscriptionRecord,
+        notice: Option<&Notice>,
     ) -> Result<bool, StoreError> {
         let work = DueWork::RemoveDiffs { subscription: ended.id.clone() };
         let job = DueJob::new(actor, self.now(), &self.nonce(), work);
         let values = Item::from([(":one".to_owned(), number(1))]);
-        let parts = vec![
+        let mut parts = vec![
             self.delete_part(ended.key(actor), Some(Condition::present()))?,
             self.update_part(log_key(actor), "SET subscribers = subscribers - :one", values, None)?,
             self.put_part(job.item(), None)?,
         ];
+        if let Some(notice) = notice {
+            parts.push(self.notice_part(actor, notice)?);
+        }
         match self.transact(parts).await? {
             Ok(()) => Ok(true),
             Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
                 Ok(false)
             }
             Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
-        }
-    }
-
-    /// Numbers the changes `matched` (at most [`MAX_NUMBERED`], in order) for a subscription that was `seen`, which has
-    /// then been looked at up to change `upto`. With `lease` the subscription is also taken for delivery, if nobody has
-    /// it. `Err` in the result is the row as it is now, when somebody else came first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn number(
-        &self,
-        actor: &ActorId,
-        seen: &SubscriptionRecord,
-        matched: &[&LoggedChange],
-        upto: u64,
-        lease: bool,
-    ) -> Result<Result<SubscriptionRecord, Option<SubscriptionRecord>>, StoreError> {
-        let mut now = seen.clone();
-        now.sequence = seen.sequence.saturating_add(u64::try_from(matched.len()).unwrap_or(u64::MAX));
-        now.looked = upto;
-        let mut values = Item::from([
-            (":seq".to_owned(), number(signed(now.sequence))),
-            (":upto".to_owned(), number(signed(upto))),
-        ]);
-        let mut expression = "SET last_seq = :seq, looked = :upto".to_owned();
-        if lease {
-            let until = self.now().plus(DELIVERY_LEASE);
-            now.leased_until = Some(until);
-            values.insert(":until".to_owned(), number(until.as_millis()));
-            expression.push_str(", leased_until = :until");
-        }
-        let mut conditions = vec![
-            (":seen_seq", number(signed(seen.sequence))),
-            (":seen_looked", number(signed(seen.looked))),
-        ];
-        let condition = if lease {
-            conditions.push((":now", number(self.now().as_millis())));
-            "last_seq = :seen_seq AND looked = :seen_looked AND \
-             (attribute_not_exists(leased_until) OR leased_until <= :now)"
-        } else {
-            "last_seq = :seen_seq AND looked = :seen_looked"
-        };
-        let condition = Condition::new(condition, conditions);
-        let mut parts = vec![self.update_part(seen.key(actor), &expression, values, Some(condition))?];
-        for (sequence, change) in (seen.sequence.saturating_add(1)..).zip(matched) {
-            let mut row = item::new(&keys::actor(actor), &keys::diff(&seen.id, sequence));
-            row.insert("change".to_owned(), number(signed(change.number)));
-            row.insert("at".to_owned(), number(change.at.as_millis()));
-            row.insert("expires".to_owned(), number(self.now().plus(MEMORY).as_secs()));
-            parts.push(self.put_part(row, None)?);
-        }
-        let Err(Cancelled(reasons)) = self.transact(parts).await? else { return Ok(Ok(now)) };
-        match reasons.into_iter().next() {
-            Some((code, found)) if code == "ConditionalCheckFailed" => {
-                let found = found.map(|found| SubscriptionRecord::from_row(&Row::read(&found)?)).transpose()?;
-                Ok(Err(found))
-            }
-            reason => Err(refused("TransactWriteItems", reason)),
         }
     }
 
@@ -387,98 +367,5 @@ impl Store {
                 other => Err(refused("UpdateItem", other)),
             },
         }
-    }
-
-    /// Up to `limit` (at most 100) diffs after a sequence number, oldest first, with their changes.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn diffs(
-        &self,
-        actor: &ActorId,
-        subscription: &str,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Diff>, StoreError> {
-        let call = self
-            .inner
-            .client
-            .query()
-            .table_name(&self.inner.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", text(keys::actor(actor)))
-            .expression_attribute_values(":first", text(keys::diff(subscription, after.saturating_add(1))))
-            .expression_attribute_values(":last", text(keys::diff(subscription, u64::MAX)))
-            .limit(i32::try_from(limit.clamp(1, 100)).unwrap_or(100));
-        let output = self.call("Query", || call.clone().send()).await?;
-        let rows = output.items.unwrap_or_default();
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            found.push(diff_of(&Row::read(row)?)?);
-        }
-        self.with_changes(actor, found).await
-    }
-
-    /// One diff with its change; `None` when it was cleared, or never was.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn diff(
-        &self,
-        actor: &ActorId,
-        subscription: &str,
-        sequence: u64,
-    ) -> Result<Option<Diff>, StoreError> {
-        let rows = self.batch_get(vec![item::key(&keys::actor(actor), &keys::diff(subscription, sequence))]).await?;
-        let found = rows.first().map(|row| diff_of(&Row::read(row)?)).transpose()?;
-        Ok(self.with_changes(actor, found.into_iter().collect()).await?.pop())
-    }
-
-    async fn with_changes(&self, actor: &ActorId, found: Vec<(u64, u64, Timestamp)>) -> Result<Vec<Diff>, StoreError> {
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        let pk = keys::actor(actor);
-        let wanted: Vec<Item> = found.iter().map(|(_, change, _)| item::key(&pk, &keys::change(*change))).collect();
-        let rows = self.batch_get(wanted).await?;
-        let changes = rows.iter().map(|row| LoggedChange::from_row(&Row::read(row)?)).collect::<Result<Vec<_>, _>>()?;
-        let change = |number: u64| changes.iter().find(|change| change.number == number).cloned();
-        Ok(found
-            .into_iter()
-            .map(|(sequence, number, at)| Diff { sequence, at, change: change(number) })
-            .collect())
-    }
-
-    /// Removes the diffs of a subscription up to a sequence number (all of them: `u64::MAX`).
-    ///
-    /// # Errors
-    /// [`StoreError`]; some may be gone by then.
-    pub async fn clear_diffs(&self, actor: &ActorId, subscription: &str, upto: u64) -> Result<(), StoreError> {
-        let last = text(keys::diff(subscription, upto));
-        let mut pages = self.pages(&keys::actor(actor), &keys::diffs(subscription), Some("pk, sk"));
-        while let Some(items) = pages.next().await? {
-            let upto = |row: &&Item| match (row.get("sk").map(|sk| sk.as_s()), last.as_s()) {
-                (Some(Ok(sk)), Ok(last)) => sk <= last,
-                _ => false,
-            };
-            let wanted: Vec<Item> = items.iter().filter(upto).filter_map(key_of).collect();
-            let done = wanted.len() < items.len();
-            self.batch_delete(wanted).await?;
-            if done {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Sequence, change and time of a diff's row.
-fn diff_of(row: &Row<'_>) -> Result<(u64, u64, Timestamp), StoreError> {
-    let sequence = row.text("sk")?.rsplit('#').next().and_then(|digits| digits.parse().ok());
-    let change = row.optional_number("change")?.and_then(|number| u64::try_from(number).ok());
-    match (sequence, change) {
-        (Some(sequence), Some(change)) => Ok((sequence, change, row.timestamp("at")?)),
-        _ => Err(row.corrupt("it is no diff")),
     }
 }

@@ -357,7 +357,7 @@ impl Store {
     pub async fn forget_peer(&self, actor: &ActorId, peer: &PeerId, before: Timestamp) -> Result<(), StoreError> {
         for subscription in self.subscriptions(actor, Some(peer)).await? {
             if subscription.created_at <= before {
-                self.unsubscribe(actor, &subscription).await?;
+                self.unsubscribe(actor, &subscription, None).await?;
             }
         }
         Ok(())

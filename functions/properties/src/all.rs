@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actingweb_actor::{Actor, ListRecord, Stored};
 use actingweb_hooks::Op;
 use actingweb_protocol::{Name, PropertyPath};
-use actingweb_web::paging::Page;
+use actingweb_web::paging::{MAX_LIMIT, Page};
 use actingweb_web::{AppState, Incoming, Problem, Reply, json, no_content};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -39,15 +39,25 @@ enum View {
 pub(crate) async fn get_properties(state: &AppState, incoming: &Incoming) -> Reply {
     let view = view(incoming)?;
     let page = Page::of(incoming)?;
-    let admission = incoming.admit(state, &[]).await?;
+    let (admission, first) = match page {
+        // A part is read when it is known whose it is and where it begins.
+        Some(_) => (incoming.admit(state, &[]).await?, None),
+        None => incoming.admit_to_all(state).await?,
+    };
     let invocation = incoming.invocation(&admission);
     let guard = Guard { state, incoming, access: &admission.access, invocation: &invocation };
     let listing = Listing { actor: &admission.actor, guard, view, bytes: AtomicUsize::new(0) };
     let Some(page) = page else {
-        let shown = listing.show(admission.actor.stored_properties().await?).await?;
+        let stored = match first {
+            Some(first) => admission.actor.stored_properties_from(first).await?,
+            None => admission.actor.stored_properties().await?,
+        };
+        let shown = listing.show(stored).await?;
         return Ok(json(StatusCode::OK, &view.body(shown)));
     };
-    let (shown, next) = listing.part(&page).await?;
+    let (mut shown, next) = listing.part(&page).await?;
+    // Parts follow one another in the order of keys; within one, names are easier to find.
+    shown.sort_by(|a, b| a.name().cmp(b.name()));
     let response = json(StatusCode::OK, &view.body(shown));
     Ok(page.link(state, incoming, next.as_deref(), response))
 }
@@ -88,10 +98,14 @@ struct Listing<'a> {
 impl Listing<'_> {
     /// What the caller may see of these. Hooks of one listing run at the same time.
     async fn show(&self, stored: Vec<Stored>) -> Result<Vec<Shown>, Problem> {
-        let at_once = if self.view == View::Short { CONCURRENT_HOOKS } else { CONCURRENT_LISTS };
         let shown: Vec<_> = stored.into_iter().map(|stored| self.one(stored)).collect();
-        let shown: Vec<_> = stream::iter(shown).buffered(at_once).try_collect().await?;
+        let shown: Vec<_> = stream::iter(shown).buffered(self.at_once()).try_collect().await?;
         Ok(shown.into_iter().flatten().collect())
+    }
+
+    /// How many properties' hooks, or lists, are under way at once.
+    fn at_once(&self) -> usize {
+        if self.view == View::Short { CONCURRENT_HOOKS } else { CONCURRENT_LISTS }
     }
 
     /// One part, and the cursor of the next: the last name in it. It names nothing that the caller may not see.
@@ -104,16 +118,24 @@ impl Listing<'_> {
             return Ok((self.show(stored).await?, next));
         }
         let mut shown: Vec<Shown> = Vec::new();
-        let rest = self.actor.stored_properties().await?;
-        for stored in rest.into_iter().skip_while(|stored| after.as_ref().is_some_and(|after| stored.name() <= after)) {
-            let Some(visible) = self.one(stored).await? else { continue };
-            if shown.len() == page.limit {
-                let next = shown.last().map(|last| last.name().to_string());
-                return Ok((shown, next));
+        let mut after = after;
+        loop {
+            let (stored, more) = self.actor.properties_page(after.as_ref(), MAX_LIMIT).await?;
+            after = stored.last().filter(|_| more).map(|stored| stored.name().clone());
+            let visible: Vec<_> = stored.into_iter().map(|stored| self.one(stored)).collect();
+            let mut visible = stream::iter(visible).buffered(self.at_once());
+            while let Some(visible) = visible.try_next().await? {
+                let Some(visible) = visible else { continue };
+                if shown.len() == page.limit {
+                    let next = shown.last().map(|last| last.name().to_string());
+                    return Ok((shown, next));
+                }
+                shown.push(visible);
             }
-            shown.push(visible);
+            if after.is_none() {
+                return Ok((shown, None));
+            }
         }
-        Ok((shown, None))
     }
 
     async fn one(&self, stored: Stored) -> Result<Option<Shown>, Problem> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_protocol::permission::{Caller, PermissionOverride};
-use actingweb_protocol::{ActorId, Clock, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
-use actingweb_store::{ActorRecord, CreateOutcome, DueJob, NewActor, Snapshot, Store, StoreError, Stored, Wanted};
+use actingweb_protocol::{ActorId, Clock, Creator, Deadline, Entropy, Keys, Name, PeerId, Purpose, random_hex};
+use actingweb_store::{ActorRecord, CreateOutcome, DueJob, FirstPage, NewActor, Snapshot, Store, StoreError, Stored, TrustRecord, Wanted};
+use futures_util::future::try_join;
 
 use crate::{Actor, ActorError, Credentials, limits};
 
@@ -100,6 +101,8 @@ pub struct Visit {
     pub changed_by: Option<PermissionOverride>,
     /// Those of the wanted properties that exist.
     pub properties: HashMap<Name, Stored>,
+    /// The relationship with the peer that was asked for.
+    pub trust: Option<TrustRecord>,
 }
 
 impl Actors {
@@ -186,10 +189,25 @@ impl Actors {
         properties: &[&Name],
         deadline: Deadline,
     ) -> Result<Option<Visit>, VisitError> {
+        self.visit_about(id, from, None, properties, deadline).await
+    }
+
+    /// [`Actors::visit`] with the relationship with a peer, read in the same call.
+    ///
+    /// # Errors
+    /// [`VisitError`].
+    pub async fn visit_about(
+        &self,
+        id: &ActorId,
+        from: &Presented<'_>,
+        peer: Option<&PeerId>,
+        properties: &[&Name],
+        deadline: Deadline,
+    ) -> Result<Option<Visit>, VisitError> {
         let store = self.store.with_deadline(deadline);
         let is_basic = matches!(from.credentials, Credentials::Basic { .. });
         let secret = from.credentials.presented_secret();
-        let wanted = Wanted { properties, secret: secret.as_ref(), address: from.address.filter(|_| is_basic) };
+        let wanted = Wanted { properties, peer, secret: secret.as_ref(), address: from.address.filter(|_| is_basic) };
         let mut snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
         let Some(record) = snapshot.actor.take() else { return Ok(None) };
         if snapshot.failures >= FREE_FAILURES {
@@ -199,13 +217,40 @@ impl Actors {
         if let (true, Caller::Anonymous, Some(address)) = (is_basic, &caller, from.address) {
             store.count_failure(id, address).await.map_err(ActorError::from)?;
         }
-        let changed_by = match snapshot.credential.and_then(|credential| credential.permissions) {
+        let changed_by = match snapshot.credential.take().and_then(|credential| credential.permissions) {
             // Rights that cannot be read are no rights at all.
             Some(text) if caller.is_peer() => Some(read_override(id, &text)?),
             _ => None,
         };
         let actor = Actor::new(record, store);
-        Ok(Some(Visit { actor, caller, changed_by, properties: snapshot.properties }))
+        let Snapshot { properties, trust, .. } = snapshot;
+        Ok(Some(Visit { actor, caller, changed_by, properties, trust }))
+    }
+
+    /// [`Actors::visit`] with the first page of all properties, read at the same time for a caller that presents
+    /// credentials; one that presents none never makes the deployment read it. A wrong secret does, for the price of one
+    /// page: waiting to see whether it is right would make every large listing wait once more.
+    ///
+    /// # Errors
+    /// [`VisitError`], of the visit before that of the page.
+    pub async fn visit_all(
+        &self,
+        id: &ActorId,
+        from: &Presented<'_>,
+        deadline: Deadline,
+    ) -> Result<Option<(Visit, Option<FirstPage>)>, VisitError> {
+        if !from.credentials.may_be_known() {
+            return Ok(self.visit(id, from, &[], deadline).await?.map(|visit| (visit, None)));
+        }
+        let store = self.store.with_deadline(deadline);
+        // The end of a visit ends the reading; what befalls the reading waits for the visit.
+        let visit = async { self.visit(id, from, &[], deadline).await.map_err(Some)?.ok_or(None) };
+        let page = async { Ok::<_, Option<VisitError>>(store.first_properties(id).await) };
+        match try_join(visit, page).await {
+            Ok((visit, page)) => Ok(Some((visit, Some(page.map_err(ActorError::from)?)))),
+            Err(None) => Ok(None),
+            Err(Some(error)) => Err(error),
+        }
     }
 
     /// The handle of an actor whose deletion has begun: no request finds it any more, but what it holds can still be

@@ -40,6 +40,11 @@ impl fmt::Debug for Credentials {
 pub const SESSION_PREFIX: &str = "actw_";
 
 impl Credentials {
+    /// Whether anybody here could be known by them.
+    pub(crate) const fn may_be_known(&self) -> bool {
+        matches!(self, Self::Basic { .. } | Self::Bearer(_))
+    }
+
     /// What has to be looked up.
     pub(crate) fn presented_secret(&self) -> Option<PresentedSecret> {
         match self {

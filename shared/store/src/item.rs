@@ -30,6 +30,23 @@ pub(crate) fn key(pk: &str, sk: &str) -> Item {
     Item::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
 }
 
+/// How many bytes DynamoDB counts for an item: names of attributes and values.
+pub(crate) fn size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + size_of(value)).sum()
+}
+
+fn size_of(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + size_of(value)).sum::<usize>(),
+        AttributeValue::M(members) => 3 + size(members) + members.len(),
+        _ => 1,
+    }
+}
+
 /// A stored item being read.
 pub(crate) struct Row<'a>(pub(crate) &'a Item);
 
@@ -52,6 +69,15 @@ impl<'a> Row<'a> {
             None => Ok(None),
             Some(AttributeValue::S(value)) => Ok(Some(value)),
             Some(_) => Err(self.corrupt(format!("`{name}` is not a string"))),
+        }
+    }
+
+    /// The members of a set of strings; none when there is none.
+    pub(crate) fn texts(&self, name: &str) -> Result<&'a [String], StoreError> {
+        match self.0.get(name) {
+            None => Ok(&[]),
+            Some(AttributeValue::Ss(values)) => Ok(values),
+            Some(_) => Err(self.corrupt(format!("`{name}` is not a set of strings"))),
         }
     }
 

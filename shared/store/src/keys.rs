@@ -1,7 +1,9 @@
 //! The key schema: every partition and sort key is made here, from parts escaped so that no two differ only in where
 //! one part ends and the next begins.
 
-use actingweb_protocol::{ActorId, Name, Rank, sha256_hex};
+use std::ops::RangeInclusive;
+
+use actingweb_protocol::{ActorId, Name, PeerId, Rank, Timestamp, sha256_hex};
 
 /// Partition of everything an actor owns.
 pub(crate) fn actor(id: &ActorId) -> String {
@@ -14,9 +16,33 @@ pub(crate) const ACTOR: &str = "ACTOR";
 /// What sort keys of properties begin with.
 pub(crate) const PROPERTY: &str = "PROP#";
 
-/// A property, plain or list: one key per name, so that a name is one or the other by construction.
+/// A property, plain or list: one key per name, so that a name is one or the other by construction. The name's hash
+/// comes first and spreads properties evenly over the range of keys, whatever they are called: so a listing can be read
+/// in equal parts at the same time.
 pub(crate) fn property(name: &Name) -> String {
-    format!("{PROPERTY}{}", escape(name.as_str()))
+    let digest = sha256_hex(name.as_str());
+    let hash = digest.get(..HASH_DIGITS).unwrap_or_default();
+    format!("{PROPERTY}{hash}#{}", escape(name.as_str()))
+}
+
+/// How many hexadecimal digits of a name's hash its key begins with.
+const HASH_DIGITS: usize = 4;
+
+/// The name in a property's sort key; `None` when it is no such key.
+pub(crate) fn property_name(sort_key: &str) -> Option<String> {
+    let (_, escaped) = sort_key.strip_prefix(PROPERTY)?.split_once('#')?;
+    Some(unescape(escaped))
+}
+
+/// The hash in a property's sort key; `None` when it is no such key.
+pub(crate) fn property_hash(sort_key: &str) -> Option<u16> {
+    u16::from_str_radix(sort_key.strip_prefix(PROPERTY)?.get(..HASH_DIGITS)?, 16).ok()
+}
+
+/// Between which sort keys the properties with these hashes are. No property has either key.
+pub(crate) fn property_range(hashes: &RangeInclusive<u16>) -> (String, String) {
+    // `$` comes right after `#`.
+    (format!("{PROPERTY}{:04x}#", hashes.start()), format!("{PROPERTY}{:04x}$", hashes.end()))
 }
 
 /// What the row of a list property is marked with; every other property is a plain value.
@@ -30,6 +56,11 @@ pub(crate) fn list(id: &ActorId, name: &Name, generation: &str) -> String {
     format!("{}#L#{}#{generation}", actor(id), escape(name.as_str()))
 }
 
+/// Partition of the items of a list among the attributes of a bucket, of one generation.
+pub(crate) fn attribute_list(id: &ActorId, bucket: &str, name: &Name, generation: &str) -> String {
+    format!("{}#B#{}#{}#{generation}", actor(id), escape(bucket), escape(name.as_str()))
+}
+
 /// What sort keys of list items begin with.
 pub(crate) const ITEM: &str = "ITEM#";
 
@@ -38,14 +69,23 @@ pub(crate) fn list_item(rank: &Rank) -> String {
     format!("{ITEM}{}", rank.as_str())
 }
 
+/// What sort keys of internal attributes begin with.
+pub(crate) const ATTRIBUTE: &str = "ATTR#";
+
 /// What sort keys of the attributes of one bucket begin with.
 pub(crate) fn bucket(bucket: &str) -> String {
-    format!("ATTR#{}#", escape(bucket))
+    format!("{ATTRIBUTE}{}#", escape(bucket))
 }
 
 /// An internal attribute.
 pub(crate) fn attribute(bucket_name: &str, name: &str) -> String {
     format!("{}{}", bucket(bucket_name), escape(name))
+}
+
+/// The bucket and the name in an attribute's sort key; `None` when it is no such key.
+pub(crate) fn attribute_name(sort_key: &str) -> Option<(String, String)> {
+    let (bucket, name) = sort_key.strip_prefix(ATTRIBUTE)?.split_once('#')?;
+    Some((unescape(bucket), unescape(name)))
 }
 
 /// What sort keys of credentials begin with.
@@ -79,6 +119,69 @@ pub(crate) fn creator_lookup(creator: &str) -> String {
 
 /// Sort key of the one actor of a creator, when creators are unique.
 pub(crate) const UNIQUE: &str = "-";
+
+/// Partition in which actors are found by the value of a property.
+pub(crate) fn property_lookup(name: &Name, value: &str) -> String {
+    format!("L#prop#{}#{}", escape(name.as_str()), sha256_hex(value))
+}
+
+/// What sort keys of relationships begin with.
+pub(crate) const TRUST: &str = "TRUST#";
+
+/// The relationship with a peer.
+pub(crate) fn trust(peer: &PeerId) -> String {
+    format!("{TRUST}{}", escape(peer.as_str()))
+}
+
+/// What sort keys of the marks of unanswered requests begin with.
+pub(crate) const PENDING: &str = "PEND#";
+
+/// The mark that a peer's request for a relationship waits for an answer, by which such requests are counted.
+pub(crate) fn pending(peer: &PeerId) -> String {
+    format!("{PENDING}{}", escape(peer.as_str()))
+}
+
+/// What sort keys of notices begin with.
+pub(crate) const NOTICE: &str = "OUT#";
+
+/// A notice owed to a peer: 13 digits hold milliseconds until the year 2286, so that text order is time order.
+pub(crate) fn notice(created_at: Timestamp, nonce: &str) -> String {
+    format!("{NOTICE}{:013}#{nonce}", created_at.as_millis().max(0))
+}
+
+/// The head of an actor's change log.
+pub(crate) const LOG: &str = "LOG";
+
+/// What sort keys of logged changes begin with.
+pub(crate) const CHANGE: &str = "CHG#";
+
+/// A logged change: 20 digits hold any number, so that text order is the order of numbers.
+pub(crate) fn change(number: u64) -> String {
+    format!("{CHANGE}{number:020}")
+}
+
+/// What sort keys of inbound subscriptions begin with.
+pub(crate) const SUBSCRIPTION: &str = "SUB#";
+
+/// What sort keys of one peer's subscriptions begin with.
+pub(crate) fn subscriptions(peer: &PeerId) -> String {
+    format!("{SUBSCRIPTION}{}#", escape(peer.as_str()))
+}
+
+/// An inbound subscription.
+pub(crate) fn subscription(peer: &PeerId, id: &str) -> String {
+    format!("{}{}", subscriptions(peer), escape(id))
+}
+
+/// What sort keys of a subscription's diffs begin with.
+pub(crate) fn diffs(subscription: &str) -> String {
+    format!("DIFF#{}#", escape(subscription))
+}
+
+/// A numbered diff.
+pub(crate) fn diff(subscription: &str, sequence: u64) -> String {
+    format!("{}{sequence:020}", diffs(subscription))
+}
 
 /// How many partitions share the work that is due.
 pub(crate) const DUE_SHARDS: u32 = 4;
@@ -118,11 +221,24 @@ mod tests {
         }
 
         #[test]
+        fn a_property_is_found_by_its_hash_and_named_by_its_key(text in "[a-c\u{e9} ~]{1,12}", width in 0u16..100) {
+            let name = Name::parse(&text).unwrap();
+            let key = property(&name);
+            prop_assert_eq!(property_name(&key), Some(text));
+            let hash = property_hash(&key).unwrap();
+            let inside = |range| { let (low, high) = property_range(&range); low < key && key < high };
+            prop_assert!(inside(hash.saturating_sub(width)..=hash.saturating_add(width)));
+            prop_assert!(hash == 0 || !inside(0..=hash - 1));
+            prop_assert!(hash == u16::MAX || !inside(hash + 1..=u16::MAX));
+        }
+
+        #[test]
         fn keys_of_two_parts_are_equal_only_for_equal_parts(
             a in "[a#%23]{1,4}", b in "[a#%23]{1,4}", c in "[a#%23]{1,4}", d in "[a#%23]{1,4}"
         ) {
             prop_assert_eq!(attribute(&a, &b) == attribute(&c, &d), (&a, &b) == (&c, &d));
             prop_assert!(a == c || !attribute(&c, &d).starts_with(&bucket(&a)));
+            prop_assert_eq!(attribute_name(&attribute(&a, &b)), Some((a, b)));
         }
     }
 }

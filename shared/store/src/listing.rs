@@ -1,38 +1,96 @@
-//! Reading many items of one partition: all properties of an actor, part of them, or whatever keys begin alike.
+//! Reading many properties: all of an actor's, or a part.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actingweb_protocol::{ActorId, Name};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::item::{Item, Row, text};
+use crate::density::{Density, MAX_PARTS, MB};
+use crate::item::{Item, Row};
+use crate::pages::Position;
 use crate::properties::Stored;
 use crate::{Store, StoreError, item, keys};
 
-/// The most bytes of properties returned at once: Lambda's replies hold 6 MB.
-const MAX_LISTING_BYTES: usize = 5_000_000;
+/// The most bytes of properties returned at once, as DynamoDB counts them: Lambda's replies hold 6 MB.
+const MAX_LISTING_BYTES: usize = 5 * MB;
+
+/// The beginning of an actor's properties, as it came: what a listing reads before it is known who asks for it.
+#[derive(Clone, Debug)]
+pub struct FirstPage {
+    items: Vec<Item>,
+    /// The key it ended at, when there is more.
+    last: Option<Item>,
+}
 
 impl Store {
-    /// All properties, strongly consistent, in the order of their names: one call per MB.
+    /// All properties, strongly consistent, in the order of their names. One call per MB, and at most two of them in
+    /// sequence: see [`Store::properties_from`].
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] above 5 MB in all; other [`StoreError`]s.
     pub async fn properties(&self, actor: &ActorId) -> Result<Vec<Stored>, StoreError> {
-        let mut found = Vec::new();
-        let mut bytes = 0;
+        let first = self.first_properties(actor).await?;
+        self.properties_from(actor, first).await
+    }
+
+    /// The first page of [`Store::properties`]: one call, 1 MB at most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn first_properties(&self, actor: &ActorId) -> Result<FirstPage, StoreError> {
         let mut pages = self.pages(&keys::actor(actor), keys::PROPERTY, None);
-        while let Some(items) = pages.next().await? {
-            for found_item in &items {
-                let row = Row::read(found_item)?;
-                bytes += row.optional_text("value")?.map_or(0, str::len);
-                found.push(Stored::from_row(&row)?);
+        let items = pages.next().await?.unwrap_or_default();
+        let last = match pages.position {
+            Position::After(last) => Some(last),
+            Position::Start | Position::End => None,
+        };
+        Ok(FirstPage { items, last })
+    }
+
+    /// [`Store::properties`] from their first page on. The rest is read in parts, at the same time: as many as it takes
+    /// for each to fit into one page, going by the first. That is one per MB, one more when the rest nearly fills whole
+    /// pages, and more for values so large that a page holds few of them, because a few say little about the others.
+    ///
+    /// A part that does not fit after all goes on with a second page, and a third call waits for the second. For values
+    /// of up to a few KB that happens to one listing in thousands; of up to 100 KB, to few; of several hundred KB, to
+    /// one in twenty to one in two.
+    ///
+    /// # Errors
+    /// As [`Store::properties`]. What is certainly too large is refused from the first page alone.
+    pub async fn properties_from(&self, actor: &ActorId, first: FirstPage) -> Result<Vec<Stored>, StoreError> {
+        let bytes = AtomicUsize::new(0);
+        let mut found = counted(&first.items, &bytes)?;
+        if let Some(last) = first.last {
+            let sort_key = Row(&last).text("sk")?;
+            let hash = keys::property_hash(sort_key).ok_or_else(|| Row(&last).corrupt("it is no property"))?;
+            let density = Density::of(first.items.iter().map(item::size), hash);
+            if density.exceeds(MAX_LISTING_BYTES) {
+                return Err(too_large());
             }
-            if bytes > MAX_LISTING_BYTES {
-                let what = "the set of all properties".to_owned();
-                return Err(StoreError::TooLarge { what, limit: MAX_LISTING_BYTES });
-            }
+            // The first part continues the page, in the middle of what has the same hash.
+            let starts = std::iter::once(Position::After(last)).chain(std::iter::repeat_with(|| Position::Start));
+            let parts = density.parts().into_iter().zip(starts).map(|(hashes, position)| {
+                let mut pages = self.properties_between(actor, keys::property_range(&hashes));
+                pages.position = position;
+                let bytes = &bytes;
+                async move {
+                    let mut found = Vec::new();
+                    while let Some(items) = pages.next().await? {
+                        found.extend(counted(&items, bytes)?);
+                    }
+                    Ok::<_, StoreError>(found)
+                }
+            });
+            let parts: Vec<_> = parts.collect();
+            let rest: Vec<_> = stream::iter(parts).buffer_unordered(MAX_PARTS).try_collect().await?;
+            found.extend(rest.into_iter().flatten());
         }
+        found.sort_by(|a, b| a.name().cmp(b.name()));
         Ok(found)
     }
 
-    /// Up to `limit` properties after a name, and whether there are more.
+    /// Up to `limit` properties after a name, and whether there are more. Their order is that of their keys: by a hash
+    /// of the name, always the same.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -51,80 +109,31 @@ impl Store {
         let mut bytes = 0;
         while found.len() <= limit {
             let Some(items) = pages.next().await? else { break };
-            for row in &items {
-                let row = Row::read(row)?;
-                bytes += row.optional_text("value")?.map_or(0, str::len);
+            for found_item in &items {
+                bytes += item::size(found_item);
                 // What no reply could hold begins the next part.
                 if bytes > MAX_LISTING_BYTES && !found.is_empty() {
                     found.truncate(limit);
                     return Ok((found, true));
                 }
-                found.push(Stored::from_row(&row)?);
+                found.push(Stored::from_row(&Row::read(found_item)?)?);
             }
         }
         let more = found.len() > limit;
         found.truncate(limit);
         Ok((found, more))
     }
+}
 
-    /// The items of a partition whose sort keys begin with `prefix` (any, when empty), a page at a time.
-    pub(crate) fn pages(&self, partition: &str, prefix: &str, projection: Option<&str>) -> Pages<'_> {
-        Pages {
-            store: self,
-            pk: partition.to_owned(),
-            prefix: prefix.to_owned(),
-            projection: projection.map(str::to_owned),
-            position: Position::Start,
-            limit: None,
-        }
+/// Reads items and adds their bytes to those of the whole listing.
+fn counted(items: &[Item], bytes: &AtomicUsize) -> Result<Vec<Stored>, StoreError> {
+    let size: usize = items.iter().map(item::size).sum();
+    if bytes.fetch_add(size, Ordering::Relaxed) + size > MAX_LISTING_BYTES {
+        return Err(too_large());
     }
+    items.iter().map(|found| Stored::from_row(&Row::read(found)?)).collect()
 }
 
-/// A query being read page by page.
-pub(crate) struct Pages<'a> {
-    store: &'a Store,
-    pk: String,
-    prefix: String,
-    projection: Option<String>,
-    position: Position,
-    limit: Option<i32>,
-}
-
-enum Position {
-    Start,
-    After(Item),
-    End,
-}
-
-impl Pages<'_> {
-    /// The next page; `None` after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Item>>, StoreError> {
-        let start = match std::mem::replace(&mut self.position, Position::End) {
-            Position::Start => None,
-            Position::After(key) => Some(key),
-            Position::End => return Ok(None),
-        };
-        let mut call = self
-            .store
-            .inner
-            .client
-            .query()
-            .table_name(&self.store.inner.table)
-            .consistent_read(true)
-            .expression_attribute_values(":pk", text(&self.pk))
-            .set_projection_expression(self.projection.clone())
-            .set_limit(self.limit)
-            .set_exclusive_start_key(start);
-        call = if self.prefix.is_empty() {
-            call.key_condition_expression("pk = :pk")
-        } else {
-            call.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":prefix", text(&self.prefix))
-        };
-        let output = self.store.call("Query", || call.clone().send()).await?;
-        if let Some(last) = output.last_evaluated_key {
-            self.position = Position::After(last);
-        }
-        Ok(Some(output.items.unwrap_or_default()))
-    }
+fn too_large() -> StoreError {
+    StoreError::TooLarge { what: "the set of all properties".to_owned(), limit: MAX_LISTING_BYTES }
 }

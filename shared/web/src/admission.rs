@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use actingweb_actor::{Actor, Caller, Credentials, Presented, Stored, VisitError};
+use actingweb_actor::{Actor, Caller, Credentials, FirstPage, Presented, Stored, Visit, VisitError};
 use actingweb_hooks::Invocation;
 use actingweb_protocol::Name;
 use actingweb_protocol::permission::{self, Access};
@@ -35,6 +35,33 @@ impl Incoming {
             self.check_origin(state)?;
         }
         let admission = self.look_up(state, presented.as_ref().unwrap_or(&Credentials::None), properties).await?;
+        self.authorize(state, presented, admission)
+    }
+
+    /// [`Incoming::admit`] for a request to read all properties: their first page is read at the same time, unless the
+    /// request presents no credentials.
+    ///
+    /// # Errors
+    /// As [`Incoming::admit`].
+    pub async fn admit_to_all(&self, state: &AppState) -> Result<(Admission, Option<FirstPage>), Problem> {
+        let presented = credentials(&self.headers);
+        let id = self.actor_id()?;
+        let address = self.address();
+        let from =
+            Presented { credentials: presented.as_ref().unwrap_or(&Credentials::None), address: address.as_deref() };
+        let visit = state.actors.visit_all(&id, &from, self.context.deadline).await?;
+        let (visit, page) = visit.ok_or_else(unknown_actor)?;
+        let admission = self.admission_of(state, visit);
+        Ok((self.authorize(state, presented, admission)?, page))
+    }
+
+    /// Asks whether this caller may make this request at all.
+    fn authorize(
+        &self,
+        state: &AppState,
+        presented: Result<Credentials, &'static str>,
+        admission: Admission,
+    ) -> Result<Admission, Problem> {
         let path = self.segments.get(1..).unwrap_or_default().join("/");
         let Some(verb) = verb(self.verb) else { return Ok(admission) };
         let Err(denied) = admission.access.authorize(&path, verb) else { return Ok(admission) };
@@ -75,13 +102,21 @@ impl Incoming {
         properties: &[&Name],
     ) -> Result<Admission, Problem> {
         let id = self.actor_id()?;
-        let address = self.context.address.map(|address| address.to_string());
+        let address = self.address();
         let presented = Presented { credentials, address: address.as_deref() };
         let visit = state.actors.visit(&id, &presented, properties, self.context.deadline).await?;
-        let visit = visit.ok_or_else(unknown_actor)?;
-        self.context.note_caller(&id, visit.caller.kind());
+        Ok(self.admission_of(state, visit.ok_or_else(unknown_actor)?))
+    }
+
+    /// The client's address; failed attempts are counted by it.
+    fn address(&self) -> Option<String> {
+        self.context.address.map(|address| address.to_string())
+    }
+
+    fn admission_of(&self, state: &AppState, visit: Visit) -> Admission {
+        self.context.note_caller(visit.actor.id(), visit.caller.kind());
         let access = state.hooks.policy().access(visit.caller, visit.changed_by.as_ref());
-        Ok(Admission { actor: visit.actor, access, properties: visit.properties })
+        Admission { actor: visit.actor, access, properties: visit.properties }
     }
 
     /// What hooks learn of this request.

@@ -55,7 +55,7 @@ async fn every_route_keeps_its_budget() {
     budget.of("get property", ann.get("/properties/color"), 200, (1, 1)).await;
     budget.of("get nested property", ann.get("/properties/address/city"), 200, (1, 1)).await;
     budget.of("get missing property", ann.get("/properties/nothing"), 404, (1, 1)).await;
-    budget.of("get properties", ann.get("/properties"), 200, (2, 2)).await;
+    budget.of("get properties", ann.get("/properties"), 200, (2, 1)).await;
     budget.of("put property", ann.put("/properties/color", &json!("red")), 204, (3, 2)).await;
     budget.of("put nested property", ann.put("/properties/address/zip", &json!(150)), 204, (3, 2)).await;
     let five: Value = (0..5).map(|n| (format!("p{n}"), json!(n))).collect::<serde_json::Map<_, _>>().into();
@@ -118,8 +118,8 @@ async fn what_a_request_costs_does_not_grow_with_the_actor() {
         budget.of("get meta", ann.get("/meta"), 200, (1, 1)).await;
         budget.of("call method", ann.post("/methods/nothing", &json!({})), 200, (1, 1)).await;
         budget.of("a part of the properties", ann.get("/properties?limit=10"), 200, (2, 2)).await;
-        // Every 1 MB read is a call of its own; 20,000 of these take 2 to 3 MB.
-        budget.of("get properties", ann.get("/properties"), 200, (2 + megabytes, 2 + megabytes)).await;
+        // One call for the actor and one per MB; 20,000 of these take 1.98 MB, which is too close to two pages to rely on.
+        budget.of("get properties", ann.get("/properties"), 200, (2 + megabytes, 1 + megabytes.min(1))).await;
     }
 }
 

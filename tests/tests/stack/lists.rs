@@ -189,6 +189,10 @@ async fn long_collections_come_in_parts() {
             next = url.strip_prefix(&ann.url).expect("a link to the same actor").to_owned();
         }
         assert_eq!(parts, 3);
+        // Parts of the properties do not come in the order of names.
+        if path == "/properties" {
+            whole.sort_by_key(Value::to_string);
+        }
         let expected =
             if path == "/properties" { json!(["notes", "p0", "p1", "p2", "p3"]) } else { json!([0, 1, 2, 3, 4]) };
         assert_eq!(json!(whole), expected);

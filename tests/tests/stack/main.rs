@@ -7,6 +7,7 @@
     reason = "helpers of tests may panic as tests do"
 )]
 
+mod attribute_lists;
 mod authorization;
 mod budgets;
 mod concurrency;
@@ -14,7 +15,9 @@ mod deletion;
 mod devtest;
 mod fairness;
 mod faults;
+mod indexed;
 mod isolation;
 mod list_model;
+mod listing;
 mod lists;
 mod races;

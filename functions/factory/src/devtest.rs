@@ -1,7 +1,9 @@
 //! `/{actor}/devtest/...`: internal attributes over HTTP, for tests of applications. Served only where `ACTINGWEB_DEVTEST`
 //! asks for it, and to the actor's creator alone.
 
-use actingweb_actor::{Actor, Attribute};
+use std::collections::BTreeMap;
+
+use actingweb_actor::{Actor, StoredAttribute};
 use actingweb_protocol::Name;
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json, no_content};
 use axum::extract::State;
@@ -19,9 +21,30 @@ pub(crate) async fn devtest(State(state): State<AppState>, incoming: Incoming) -
             Verb::Get | Verb::Put | Verb::Delete => Ok(no_content()),
             _ => Err(Problem::method_not_allowed("GET, PUT, DELETE")),
         },
+        ["attribute" | "attributes"] => on_all(&incoming, &admission.actor).await,
         ["attribute" | "attributes", bucket] => on_bucket(&incoming, &admission.actor, bucket).await,
         ["attribute" | "attributes", bucket, name] => on_attribute(&incoming, &admission.actor, bucket, name).await,
-        _ => Err(Problem::not_found("devtest has ping, attribute/{bucket} and attribute/{bucket}/{name}")),
+        _ => Err(Problem::not_found("devtest has ping and attribute[/{bucket}[/{name}]]")),
+    }
+}
+
+async fn on_all(incoming: &Incoming, actor: &Actor) -> Reply {
+    match incoming.verb {
+        Verb::Get => {
+            let mut buckets: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+            for (bucket, attribute) in actor.all_stored_attributes().await? {
+                buckets.entry(bucket).or_default().insert(attribute.name().to_owned(), shown(attribute));
+            }
+            if buckets.is_empty() {
+                return Err(Problem::not_found("no bucket holds anything"));
+            }
+            Ok(json(StatusCode::OK, &buckets))
+        }
+        Verb::Delete => {
+            actor.delete_all_attributes().await?;
+            Ok(no_content())
+        }
+        _ => Err(Problem::method_not_allowed("GET, DELETE")),
     }
 }
 
@@ -32,7 +55,7 @@ async fn on_bucket(incoming: &Incoming, actor: &Actor, bucket: &str) -> Reply {
             if all.is_empty() {
                 return Err(Problem::not_found(format!("bucket `{bucket}` holds nothing")));
             }
-            let all = all.into_iter().map(|attribute| (attribute.name.clone(), shown(attribute)));
+            let all = all.into_iter().map(|attribute| (attribute.name().to_owned(), shown(attribute)));
             Ok(json(StatusCode::OK, &all.collect::<Map<_, _>>()))
         }
         Verb::Post => {
@@ -45,9 +68,7 @@ async fn on_bucket(incoming: &Incoming, actor: &Actor, bucket: &str) -> Reply {
             Ok(json(StatusCode::OK, &values))
         }
         Verb::Delete => {
-            for attribute in actor.stored_attributes(bucket).await? {
-                actor.delete_attribute(bucket, &attribute.name).await?;
-            }
+            actor.delete_attributes(bucket).await?;
             Ok(no_content())
         }
         _ => Err(Problem::method_not_allowed("GET, POST, DELETE")),
@@ -57,6 +78,10 @@ async fn on_bucket(incoming: &Incoming, actor: &Actor, bucket: &str) -> Reply {
 async fn on_attribute(incoming: &Incoming, actor: &Actor, bucket: &str, name: &str) -> Reply {
     match incoming.verb {
         Verb::Get => match actor.stored_attribute(bucket, name).await? {
+            Some(StoredAttribute::List(list)) => {
+                let items: Vec<_> = actor.items_of(&list).await?.into_iter().map(|item| item.value).collect();
+                Ok(json(StatusCode::OK, &json!({ "data": items })))
+            }
             Some(attribute) => Ok(json(StatusCode::OK, &shown(attribute))),
             None => Err(Problem::not_found(format!("bucket `{bucket}` holds no `{name}`"))),
         },
@@ -72,8 +97,13 @@ async fn on_attribute(incoming: &Incoming, actor: &Actor, bucket: &str, name: &s
     }
 }
 
-/// `{"data": …, "timestamp": "YYYY-MM-DD HH:MM:SS"}`, in UTC.
-fn shown(attribute: Attribute) -> Value {
-    let written: String = attribute.written_at.to_string().chars().take(19).collect();
-    json!({ "data": attribute.value, "timestamp": written.replace('T', " ") })
+/// `{"data": …, "timestamp": "YYYY-MM-DD HH:MM:SS"}`, in UTC. A list is shown by its length, and has no time.
+fn shown(attribute: StoredAttribute) -> Value {
+    match attribute {
+        StoredAttribute::Value(attribute) => {
+            let written: String = attribute.written_at.to_string().chars().take(19).collect();
+            json!({ "data": attribute.value, "timestamp": written.replace('T', " ") })
+        }
+        StoredAttribute::List(list) => json!({ "data": { "_list": true, "count": list.length } }),
+    }
 }

@@ -7,7 +7,7 @@ use actingweb_protocol::{Name, PropertyPath};
 use actingweb_store::{ListChange, ListItem, ListRecord, MAX_TRANSACTION_ITEMS, Stored, Write};
 use serde_json::Value;
 
-use crate::lists::{create, list_of};
+use crate::lists::list_of;
 use crate::{Actor, ActorError, ListError, limits};
 
 /// One property of a bulk write.
@@ -63,15 +63,19 @@ impl Actor {
         let decide = |mut seen: HashMap<Name, Stored>| async move {
             let mut decided = Vec::with_capacity(writes.len());
             let mut deleted = HashMap::new();
+            let mut lookups = 0;
             for (name, write) in writes {
                 let stored = seen.remove(name);
                 decided.push(match write {
                     BulkWrite::Value(_) if matches!(stored, Some(Stored::List(_))) => {
                         return Err(ActorError::is_list(name).into());
                     }
-                    BulkWrite::Value(value) => permitted(access, name, stored, value)?,
+                    BulkWrite::Value(value) => {
+                        lookups += self.store().lookup_writes(name, stored.as_ref(), value);
+                        permitted(access, name, stored, value)?
+                    }
                     BulkWrite::List { description, explanation } => {
-                        create(name, stored, description.clone(), explanation.clone())?
+                        self.create(name, stored, description.clone(), explanation.clone())?
                     }
                     BulkWrite::Items(items) => {
                         let change = self.change_items(list_of(name, stored)?, items).await?;
@@ -80,7 +84,7 @@ impl Actor {
                     }
                 });
             }
-            let size: usize = decided.iter().map(Write::size).sum();
+            let size = lookups + decided.iter().map(Write::size).sum::<usize>();
             if size > MAX_TRANSACTION_ITEMS {
                 let most = MAX_TRANSACTION_ITEMS;
                 let reason = format!("this would write {size} items at once; at most {most} are: send it in parts");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actingweb_protocol::permission::Denied;
 use actingweb_protocol::{Name, Rank};
-use actingweb_store::{ListChange, ListItem, ListRecord, Stored, Write};
+use actingweb_store::{Home, ListChange, ListItem, ListRecord, Stored, Write};
 use serde_json::Value;
 
 use crate::actor::parse;
@@ -54,8 +54,8 @@ pub enum ListError {
     /// There is no list of that name.
     #[error("there is no list `{0}`")]
     Missing(Name),
-    /// The name is a plain property's.
-    #[error("property `{0}` is no list")]
+    /// Under the name stands a plain value.
+    #[error("`{0}` is a plain value, no list")]
     Plain(Name),
     /// The position lies beyond the list.
     #[error("list `{name}` has {length} items, so there is none at {index}")]
@@ -168,6 +168,18 @@ impl Actor {
         edit: ListEdit,
         only_seen: bool,
     ) -> Result<u64, ListError> {
+        self.edit_list_at(&Home::Properties, name, seen, edit, only_seen).await
+    }
+
+    /// [`Actor::edit_list`] for a list that may stand elsewhere. In a bucket, a list that is not there is an empty one.
+    pub(crate) async fn edit_list_at(
+        &self,
+        home: &Home,
+        name: &Name,
+        seen: Option<Stored>,
+        edit: ListEdit,
+        only_seen: bool,
+    ) -> Result<u64, ListError> {
         if let ListEdit::Append(value)
         | ListEdit::Insert(_, value)
         | ListEdit::Set(_, value)
@@ -187,7 +199,10 @@ impl Actor {
             let decide = |mut known: HashMap<Name, Stored>| {
                 let (current, edit, version) = (known.remove(name), edit.clone(), version.as_ref());
                 async move {
-                    let list = list_of(name, current)?;
+                    let list = match (home, current) {
+                        (Home::Bucket(_), None) => self.store().new_list(home.clone(), name.clone()),
+                        (_, current) => list_of(name, current)?,
+                    };
                     if version.is_some_and(|version| *version != list.version) {
                         return Err(ListError::Changed(name.clone()));
                     }
@@ -197,11 +212,11 @@ impl Actor {
                     }
                 }
             };
-            let done = self.store().change_properties(self.id(), known, decide).await.map_err(ActorError::from)??;
+            let done = self.store().change_at(self.id(), home, known, decide).await.map_err(ActorError::from)??;
             if let Some(index) = done {
                 return Ok(index);
             }
-            seen = self.stored(name).await?;
+            seen = self.stored_at(home, name).await?;
         }
         Err(ActorError::Busy { retry_after: Duration::from_secs(1) }.into())
     }
@@ -221,7 +236,7 @@ impl Actor {
         limits::check_texts(&texts)?;
         let decide = |mut known: HashMap<Name, Stored>| {
             let [description, explanation] = texts.clone();
-            let write = create(&name, known.remove(&name), description, explanation);
+            let write = self.create(&name, known.remove(&name), description, explanation);
             std::future::ready(write.map(|write| (vec![write], ())))
         };
         self.store().change_properties(self.id(), HashMap::new(), decide).await.map_err(ActorError::from)?
@@ -232,6 +247,16 @@ impl Actor {
     /// # Errors
     /// [`ListError`].
     pub async fn delete_list(&self, name: &Name, seen: Option<Stored>, only_seen: bool) -> Result<(), ListError> {
+        self.delete_list_at(&Home::Properties, name, seen, only_seen).await
+    }
+
+    pub(crate) async fn delete_list_at(
+        &self,
+        home: &Home,
+        name: &Name,
+        seen: Option<Stored>,
+        only_seen: bool,
+    ) -> Result<(), ListError> {
         let version = seen.as_ref().map(|stored| stored.version().to_owned()).filter(|_| only_seen);
         let known: HashMap<Name, Stored> = seen.into_iter().map(|stored| (name.clone(), stored)).collect();
         let decide = |mut known: HashMap<Name, Stored>| {
@@ -241,7 +266,26 @@ impl Actor {
             });
             std::future::ready(list.map(|list| (vec![Write::DeleteList(list)], ())))
         };
-        self.store().change_properties(self.id(), known, decide).await.map_err(ActorError::from)?
+        self.store().change_at(self.id(), home, known, decide).await.map_err(ActorError::from)?
+    }
+
+    pub(crate) async fn stored_at(&self, home: &Home, name: &Name) -> Result<Option<Stored>, ActorError> {
+        Ok(self.store().stored_at(self.id(), home, name).await?)
+    }
+
+    /// The write that creates a list property, or changes the texts of one that was created meanwhile.
+    pub(crate) fn create(
+        &self,
+        name: &Name,
+        stored: Option<Stored>,
+        description: Option<String>,
+        explanation: Option<String>,
+    ) -> Result<Write, ListError> {
+        let list = match stored {
+            None => self.store().new_list(Home::Properties, name.clone()),
+            stored => list_of(name, stored)?,
+        };
+        Ok(Write::ChangeList(described(list, description, explanation)))
     }
 
     async fn plan(&self, list: ListRecord, edit: ListEdit) -> Result<Plan, ListError> {
@@ -367,22 +411,4 @@ pub(crate) fn described(mut list: ListRecord, description: Option<String>, expla
     list.description = description.unwrap_or(list.description);
     list.explanation = explanation.unwrap_or(list.explanation);
     ListChange { list, puts: Vec::new(), deletes: Vec::new() }
-}
-
-/// The write that creates a list, or changes the texts of one that was created meanwhile.
-pub(crate) fn create(
-    name: &Name,
-    stored: Option<Stored>,
-    description: Option<String>,
-    explanation: Option<String>,
-) -> Result<Write, ListError> {
-    match stored {
-        None => Ok(Write::CreateList {
-            name: name.clone(),
-            description: description.unwrap_or_default(),
-            explanation: explanation.unwrap_or_default(),
-        }),
-        Some(Stored::Value(_)) => Err(ListError::Plain(name.clone())),
-        Some(Stored::List(list)) => Ok(Write::ChangeList(described(list, description, explanation))),
-    }
 }

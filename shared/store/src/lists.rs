@@ -1,6 +1,6 @@
-//! List properties: any number of items, each with a rank, in a partition of their own.
+//! Lists: any number of items, each with a rank, in a partition of their own.
 //!
-//! The list's row stands among the properties and knows the exact length; every change of items is one transaction with
+//! The list's row stands among the properties, or among the internal attributes of a bucket, and knows the exact length; every change of items is one transaction with
 //! that row, so that counts never drift and concurrent changes never interleave. An insert touches one item, whatever
 //! the length. Items belong to a *generation*: a list that is cleared or deleted leaves its old items to the worker, and
 //! costs the same at any length.
@@ -15,10 +15,21 @@ use crate::{Store, StoreError, item, keys};
 /// The most bytes of items returned at once: Lambda's replies hold 6 MB.
 const MAX_LISTING_BYTES: usize = 5_000_000;
 
-/// A list property's row.
+/// Where a list stands, beside the plain values that it shares names with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Home {
+    /// Among the properties.
+    Properties,
+    /// Among the internal attributes of this bucket.
+    Bucket(String),
+}
+
+/// A list's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListRecord {
-    /// Its name.
+    /// Where it stands.
+    pub home: Home,
+    /// Its name there.
     pub name: Name,
     /// How many items it has, exactly.
     pub length: u64,
@@ -28,7 +39,7 @@ pub struct ListRecord {
     pub description: String,
     /// How it is used, for people and models.
     pub explanation: String,
-    /// Changes with every write, never returns.
+    /// Changes with every write, never returns; empty as long as the list is not written.
     pub version: String,
     /// The partition suffix of its items.
     pub(crate) generation: String,
@@ -56,25 +67,60 @@ pub struct ListChange {
     pub deletes: Vec<Rank>,
 }
 
+impl Home {
+    /// The sort key of what stands there under a name.
+    pub(crate) fn key(&self, name: &Name) -> String {
+        match self {
+            Self::Properties => keys::property(name),
+            Self::Bucket(bucket) => keys::attribute(bucket, name.as_str()),
+        }
+    }
+
+    /// The home and the name that a row's sort key is made of.
+    pub(crate) fn of(row: &Row<'_>) -> Result<(Self, Name), StoreError> {
+        let sk = row.text("sk")?;
+        let (home, name) = match keys::property_name(sk) {
+            Some(name) => (Self::Properties, name),
+            None => {
+                let (bucket, name) =
+                    keys::attribute_name(sk).ok_or_else(|| row.corrupt("it is no property and no attribute"))?;
+                (Self::Bucket(bucket), name)
+            }
+        };
+        let name = Name::try_from(name).map_err(|error| row.corrupt(error.to_string()))?;
+        Ok((home, name))
+    }
+}
+
 impl ListRecord {
-    /// A new list without items.
-    pub(crate) fn new(name: Name, description: String, explanation: String, nonce: String) -> Self {
-        let (version, generation) = (nonce.clone(), nonce);
-        Self { name, length: 0, last: None, description, explanation, version, generation, left_behind: None }
+    /// A list without items that is not written yet. `generation` never names another list's items.
+    pub(crate) fn new(home: Home, name: Name, generation: String) -> Self {
+        Self {
+            home,
+            name,
+            length: 0,
+            last: None,
+            description: String::new(),
+            explanation: String::new(),
+            version: String::new(),
+            generation,
+            left_behind: None,
+        }
     }
 
     /// What it takes to delete a list: its name, version and generation.
     pub(crate) fn from_keys(row: &Row<'_>) -> Result<Self, StoreError> {
-        let escaped = row.text("sk")?.strip_prefix(keys::PROPERTY).ok_or_else(|| row.corrupt("it is no property"))?;
-        let name = Name::try_from(keys::unescape(escaped)).map_err(|error| row.corrupt(error.to_string()))?;
-        let list = Self::new(name, String::new(), String::new(), row.text("version")?.to_owned());
-        Ok(Self { generation: row.text("generation")?.to_owned(), ..list })
+        let (home, name) = Home::of(row)?;
+        let list = Self::new(home, name, row.text("generation")?.to_owned());
+        Ok(Self { version: row.text("version")?.to_owned(), ..list })
     }
 
-    pub(crate) fn from_row(row: &Row<'_>, name: Name) -> Result<Self, StoreError> {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        let (home, name) = Home::of(row)?;
         let length = row.optional_number("item_count")?.and_then(|length| u64::try_from(length).ok());
         let last = row.optional_text("last_rank")?.map(Rank::parse).transpose();
         Ok(Self {
+            home,
             name,
             length: length.ok_or_else(|| row.corrupt("it has no `item_count`"))?,
             last: last.map_err(|error| row.corrupt(format!("`last_rank`: {error}")))?,
@@ -87,7 +133,7 @@ impl ListRecord {
     }
 
     pub(crate) fn item(&self, actor: &ActorId) -> Item {
-        let mut row = item::new(&keys::actor(actor), &keys::property(&self.name));
+        let mut row = item::new(&keys::actor(actor), &self.key());
         row.insert("kind".to_owned(), text(keys::LIST));
         row.insert("item_count".to_owned(), number(i64::try_from(self.length).unwrap_or(i64::MAX)));
         row.insert("description".to_owned(), text(&self.description));
@@ -100,8 +146,17 @@ impl ListRecord {
         row
     }
 
+    /// The sort key of its row.
+    pub(crate) fn key(&self) -> String {
+        self.home.key(&self.name)
+    }
+
+    /// The partition of its items.
     pub(crate) fn partition(&self, actor: &ActorId) -> String {
-        keys::list(actor, &self.name, &self.generation)
+        match &self.home {
+            Home::Properties => keys::list(actor, &self.name, &self.generation),
+            Home::Bucket(bucket) => keys::attribute_list(actor, bucket, &self.name, &self.generation),
+        }
     }
 }
 
@@ -120,6 +175,12 @@ impl ListItem {
 }
 
 impl Store {
+    /// A list without items that is not written yet: the first change of it creates it, where nothing is.
+    #[must_use]
+    pub fn new_list(&self, home: Home, name: Name) -> ListRecord {
+        ListRecord::new(home, name, self.nonce())
+    }
+
     /// The list without its items, which a change to it leaves to the worker.
     #[must_use]
     pub fn emptied(&self, actor: &ActorId, list: &ListRecord) -> ListRecord {

@@ -1,6 +1,6 @@
 //! Internal attributes over HTTP, where that is asked for.
 
-use actingweb_hooks::App;
+use actingweb_hooks::{Actor, App, HookError};
 use actingweb_tests::{Answer, Site};
 use reqwest::Method;
 use serde_json::json;
@@ -28,7 +28,52 @@ async fn attributes_are_reached_by_the_creator_where_devtest_is_on() {
     ann.get("/devtest/attribute/b10/y").await.problem(404);
     ann.get("/devtest/attribute/b10/z").await.expect(200);
     ann.get("/devtest/nothing").await.problem(404);
+
+    ann.put("/devtest/attribute/b1/x", &json!(1)).await.expect(204);
+    let buckets = ann.get("/devtest/attribute").await.expect(200).json();
+    assert_eq!((&buckets["b1"]["x"]["data"], &buckets["b10"]["z"]["data"]), (&json!(1), &json!(2)));
+    assert_eq!(buckets.as_object().map(serde_json::Map::len), Some(2), "{buckets}");
+    ann.put("/devtest/attribute", &json!({})).await.problem(405);
     assert_eq!(ann.get("/properties").await.expect(200).body, "{}", "attributes are no properties");
+
+    ann.put("/properties/color", &json!("blue")).await.expect(204);
+    ann.delete("/devtest/attributes").await.expect(204);
+    ann.get("/devtest/attribute").await.problem(404);
+    ann.get("/properties/color").await.expect(200);
+}
+
+#[tokio::test]
+async fn lists_among_attributes_are_shown_and_deleted() {
+    let app = App::new("urn:actingweb:example.com:devtest").method("remember", async |actor: Actor| {
+        let list = actor.attribute_list("b", "list")?;
+        Ok::<_, HookError>(json!(list.append("item").await?))
+    });
+    let site = Site::with_devtest(app).await;
+    let ann = site.actor("ann").await;
+    for _ in 0..2 {
+        ann.post("/methods/remember", &json!({})).await.expect(200);
+    }
+    ann.put("/devtest/attribute/b/value", &json!(1)).await.expect(204);
+
+    let list = ann.get("/devtest/attribute/b/list").await.expect(200).json();
+    assert_eq!(list, json!({ "data": ["item", "item"] }));
+    for bucket in [
+        ann.get("/devtest/attribute/b").await.expect(200).json(),
+        ann.get("/devtest/attribute").await.expect(200).json()["b"].clone(),
+    ] {
+        assert_eq!(bucket["list"], json!({ "data": { "_list": true, "count": 2 } }));
+        assert_eq!(bucket["value"]["data"], 1);
+    }
+    ann.put("/devtest/attribute/b/list", &json!("over it")).await.problem(409);
+    ann.post("/devtest/attribute/b", &json!({ "list": 1 })).await.problem(409);
+    ann.delete("/devtest/attribute/b/list").await.expect(204);
+    ann.get("/devtest/attribute/b/list").await.problem(404);
+    ann.post("/methods/remember", &json!({})).await.expect(200);
+    ann.delete("/devtest/attribute/b").await.expect(204);
+    ann.get("/devtest/attribute").await.problem(404);
+    site.drain().await;
+    let items = site.table().await.into_iter().filter(|row| row["pk"].as_str().is_some_and(|pk| pk.contains("#B#")));
+    assert_eq!(items.count(), 0, "items of the lists");
 }
 
 #[tokio::test]

@@ -7,10 +7,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A small generator with a seed: the same sequence every time, another one for every seed.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).expect("33 bits") % bound
     }

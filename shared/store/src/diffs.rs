@@ -41,10 +41,8 @@ impl Store {
         let mut now = seen.clone();
         now.sequence = seen.sequence.saturating_add(u64::try_from(matched.len()).unwrap_or(u64::MAX));
         now.looked = upto;
-        let mut values = Item::from([
-            (":seq".to_owned(), number(signed(now.sequence))),
-            (":upto".to_owned(), number(signed(upto))),
-        ]);
+        let mut values =
+            Item::from([(":seq".to_owned(), number(signed(now.sequence))), (":upto".to_owned(), number(signed(upto)))]);
         let mut expression = "SET last_seq = :seq, looked = :upto".to_owned();
         if lease {
             let until = self.now().plus(DELIVERY_LEASE);
@@ -52,10 +50,8 @@ impl Store {
             values.insert(":until".to_owned(), number(until.as_millis()));
             expression.push_str(", leased_until = :until");
         }
-        let mut conditions = vec![
-            (":seen_seq", number(signed(seen.sequence))),
-            (":seen_looked", number(signed(seen.looked))),
-        ];
+        let mut conditions =
+            vec![(":seen_seq", number(signed(seen.sequence))), (":seen_looked", number(signed(seen.looked)))];
         let condition = if lease {
             conditions.push((":now", number(self.now().as_millis())));
             "last_seq = :seen_seq AND looked = :seen_looked AND \
@@ -117,12 +113,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn diff(
-        &self,
-        actor: &ActorId,
-        subscription: &str,
-        sequence: u64,
-    ) -> Result<Option<Diff>, StoreError> {
+    pub async fn diff(&self, actor: &ActorId, subscription: &str, sequence: u64) -> Result<Option<Diff>, StoreError> {
         let rows = self.batch_get(vec![item::key(&keys::actor(actor), &keys::diff(subscription, sequence))]).await?;
         let found = rows.first().map(|row| diff_of(&Row::read(row)?)).transpose()?;
         Ok(self.with_changes(actor, found.into_iter().collect()).await?.pop())
@@ -137,10 +128,7 @@ impl Store {
         let rows = self.batch_get(wanted).await?;
         let changes = rows.iter().map(|row| LoggedChange::from_row(&Row::read(row)?)).collect::<Result<Vec<_>, _>>()?;
         let change = |number: u64| changes.iter().find(|change| change.number == number).cloned();
-        Ok(found
-            .into_iter()
-            .map(|(sequence, number, at)| Diff { sequence, at, change: change(number) })
-            .collect())
+        Ok(found.into_iter().map(|(sequence, number, at)| Diff { sequence, at, change: change(number) }).collect())
     }
 
     /// Removes the diffs of a subscription up to a sequence number (all of them: `u64::MAX`).

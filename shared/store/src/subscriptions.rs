@@ -300,10 +300,8 @@ impl Store {
         delivered: u64,
         outcome: Settled,
     ) -> Result<Option<SubscriptionRecord>, StoreError> {
-        let mut values = vec![
-            (":delivered", signed(delivered)),
-            (":held", held.leased_until.map_or(0, Timestamp::as_millis)),
-        ];
+        let mut values =
+            vec![(":delivered", signed(delivered)), (":held", held.leased_until.map_or(0, Timestamp::as_millis))];
         let expression = match outcome {
             Settled::Taken => "SET delivered = :delivered REMOVE leased_until, failures, failing_since, retry_at",
             Settled::Held { retry_at } => {

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use actingweb_protocol::{ActorId, Creator, Name, Timestamp};
+use actingweb_protocol::{ActorId, Creator, Name, PeerId, Timestamp};
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use crate::credentials::{PresentedSecret, Session, TrustCredential};
+use crate::feeds::expected_key;
 use crate::item::{Item, Row, number, text};
 use crate::properties::Stored;
 use crate::store::{Cancelled, refused};
-use crate::{Store, StoreError, item, keys};
+use crate::trusts::trust_key;
+use crate::{FeedRecord, Store, StoreError, TrustRecord, item, keys};
 
 /// An actor as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +57,12 @@ pub enum CreateOutcome {
 /// What is read along with an actor, in the same call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
-    /// Properties the request is about (at most 98, no duplicates).
+    /// Properties the request is about (at most 97, no duplicates).
     pub properties: &'a [&'a Name],
+    /// The peer whose relationship the request is about.
+    pub peer: Option<&'a PeerId>,
+    /// The subscription to a peer that the request is about: the peer, and the subscription's id.
+    pub feed: Option<(&'a PeerId, &'a str)>,
     /// The secret it presented.
     pub secret: Option<&'a PresentedSecret>,
     /// The address whose failed attempts count.
@@ -70,6 +76,12 @@ pub struct Snapshot {
     pub actor: Option<ActorRecord>,
     /// Those of the wanted properties that exist.
     pub properties: HashMap<Name, Stored>,
+    /// The relationship with the wanted peer.
+    pub trust: Option<TrustRecord>,
+    /// The wanted subscription to a peer.
+    pub feed: Option<FeedRecord>,
+    /// Whether the actor is just subscribing to the wanted subscription's peer.
+    pub subscribing: bool,
     /// What the presented secret means, if it is a trust's.
     pub credential: Option<TrustCredential>,
     /// What the presented secret means, if it is a session token; it may have ended.
@@ -113,6 +125,10 @@ impl Store {
         let pk = keys::actor(id);
         let mut keys_wanted = vec![item::key(&pk, keys::ACTOR)];
         keys_wanted.extend(wanted.properties.iter().map(|name| item::key(&pk, &keys::property(name))));
+        keys_wanted.extend(wanted.peer.map(|peer| trust_key(id, peer)));
+        if let Some((peer, feed)) = wanted.feed {
+            keys_wanted.extend([item::key(&pk, &keys::feed(peer, feed)), expected_key(id, peer)]);
+        }
         keys_wanted.extend(wanted.secret.map(|secret| secret.key(id)));
         keys_wanted.extend(wanted.address.map(|address| self.failures_key(id, address)));
         let items = self.batch_get(keys_wanted).await?;
@@ -122,6 +138,15 @@ impl Store {
             match row.text("sk")? {
                 keys::ACTOR => snapshot.actor = from_row(&row, id)?,
                 keys::TOKEN => snapshot.session = Some(Session::from_row(&row)?),
+                // A request for a relationship that nobody answered in time; DynamoDB removes it some time later.
+                _ if row.expired(self.now())? => {}
+                sk if sk.starts_with(keys::TRUST) => snapshot.trust = Some(TrustRecord::from_row(&row)?),
+                sk if sk.starts_with(keys::FEED) => snapshot.feed = Some(FeedRecord::from_row(&row)?),
+                sk if sk.starts_with(keys::EXPECTED_FEED) => {
+                    let until = row.optional_number("waiting_until")?.unwrap_or_default();
+                    let waits = row.optional_number("waiting")?.unwrap_or_default() > 0;
+                    snapshot.subscribing = waits && until > self.now().as_millis();
+                }
                 sk if sk.starts_with(keys::CREDENTIAL) => snapshot.credential = Some(TrustCredential::from_row(&row)?),
                 sk if sk.starts_with(keys::FAILURES) => {
                     let failures = row.optional_number("failures")?.unwrap_or_default();
@@ -161,7 +186,7 @@ fn to_item(record: &ActorRecord) -> Item {
 }
 
 /// `None` for a tombstone.
-fn from_row(row: &Row<'_>, id: &ActorId) -> Result<Option<ActorRecord>, StoreError> {
+pub(crate) fn from_row(row: &Row<'_>, id: &ActorId) -> Result<Option<ActorRecord>, StoreError> {
     if row.optional_number("deleted_at")?.is_some() {
         return Ok(None);
     }

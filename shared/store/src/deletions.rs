@@ -59,11 +59,13 @@ impl Store {
         }
     }
 
-    /// Removes everything in a deleted actor's partition but the tombstone; items of lists become jobs of their own. May be repeated, and resumed by anyone.
+    /// Removes everything in a deleted actor's partition but the tombstone; items of lists and data of peers become jobs of
+    /// their own. May be repeated, and resumed by anyone.
     ///
     /// # Errors
     /// [`StoreError`]; what was removed by then stays removed.
     pub async fn sweep_actor(&self, actor: &ActorId) -> Result<(), StoreError> {
+        self.end_feeds(actor, None, self.now()).await?;
         self.sweep_owned(actor, "").await
     }
 

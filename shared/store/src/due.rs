@@ -19,6 +19,8 @@ const REMOVE_DIFFS: &str = "remove diffs";
 const LAST_LOOK: &str = "last look";
 const DELIVER: &str = "deliver";
 const FORGET_PEER: &str = "forget peer";
+const RESYNC: &str = "resync";
+const ACKNOWLEDGE: &str = "acknowledge";
 
 /// How many rows of a shard are looked at in one go.
 const PAGE: i32 = 200;
@@ -66,6 +68,20 @@ pub enum DueWork {
         peer: PeerId,
         /// When the relationship ended: what came later belongs to the next one.
         before: Timestamp,
+    },
+    /// Bring a subscription to a peer up to date: a diff is missing, or data is to be read anew.
+    Resync {
+        /// The peer.
+        peer: PeerId,
+        /// The subscription's id.
+        subscription: String,
+    },
+    /// Tell a peer how far its diffs have been received.
+    Acknowledge {
+        /// The peer.
+        peer: PeerId,
+        /// The subscription's id.
+        subscription: String,
     },
 }
 
@@ -118,6 +134,12 @@ impl DueJob {
                 row.insert("peer".to_owned(), text(peer.as_str()));
                 row.insert("before".to_owned(), number(before.as_millis()));
             }
+            DueWork::Resync { peer, subscription } | DueWork::Acknowledge { peer, subscription } => {
+                let word = if matches!(self.work, DueWork::Resync { .. }) { RESYNC } else { ACKNOWLEDGE };
+                row.insert("work".to_owned(), text(word));
+                row.insert("peer".to_owned(), text(peer.as_str()));
+                row.insert("subscription".to_owned(), text(subscription));
+            }
         }
         row
     }
@@ -127,6 +149,8 @@ impl DueJob {
     }
 
     fn from_row(row: &Row<'_>, shard: u32) -> Result<Self, StoreError> {
+        let peer = || PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")));
+        let subscription = || row.text("subscription").map(str::to_owned);
         let work = match row.text("work")? {
             REMOVE => DueWork::Remove {
                 creator: row.text("creator")?.to_owned(),
@@ -134,13 +158,12 @@ impl DueJob {
                 told: row.optional_number("told_at")?.is_some(),
             },
             REMOVE_ITEMS => DueWork::RemoveItems { partition: row.text("partition")?.to_owned() },
-            REMOVE_DIFFS => DueWork::RemoveDiffs { subscription: row.text("subscription")?.to_owned() },
+            REMOVE_DIFFS => DueWork::RemoveDiffs { subscription: subscription()? },
             LAST_LOOK => DueWork::LastLook,
             DELIVER => DueWork::Deliver,
-            FORGET_PEER => DueWork::ForgetPeer {
-                peer: PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")))?,
-                before: row.timestamp("before")?,
-            },
+            FORGET_PEER => DueWork::ForgetPeer { peer: peer()?, before: row.timestamp("before")? },
+            RESYNC => DueWork::Resync { peer: peer()?, subscription: subscription()? },
+            ACKNOWLEDGE => DueWork::Acknowledge { peer: peer()?, subscription: subscription()? },
             other => return Err(row.corrupt(format!("unknown work `{other}`"))),
         };
         Ok(Self { shard, sk: row.text("sk")?.to_owned(), actor: actor_id(row, "actor")?, work })

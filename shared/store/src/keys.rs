@@ -183,6 +183,42 @@ pub(crate) fn diff(subscription: &str, sequence: u64) -> String {
     format!("{}{sequence:020}", diffs(subscription))
 }
 
+/// What sort keys of subscriptions to peers begin with.
+pub(crate) const FEED: &str = "FEED#";
+
+/// What sort keys of subscriptions to one peer begin with.
+pub(crate) fn feeds(peer: &PeerId) -> String {
+    format!("{FEED}{}#", escape(peer.as_str()))
+}
+
+/// A subscription to a peer.
+pub(crate) fn feed(peer: &PeerId, id: &str) -> String {
+    format!("{}{}", feeds(peer), escape(id))
+}
+
+/// What sort keys of announced subscriptions begin with.
+pub(crate) const EXPECTED_FEED: &str = "SUBSCRIBING#";
+
+/// Whether subscriptions to a peer are being made.
+pub(crate) fn expected_feed(peer: &PeerId) -> String {
+    format!("{EXPECTED_FEED}{}", escape(peer.as_str()))
+}
+
+/// Partition of what is kept of a peer's data, by subscription and generation.
+pub(crate) fn remote(id: &ActorId, peer: &PeerId, subscription: &str, generation: &str) -> String {
+    format!("{}#R#{}#{}#{generation}", actor(id), escape(peer.as_str()), escape(subscription))
+}
+
+/// What is kept under a name right below what is subscribed to.
+pub(crate) fn remote_name(name: &str) -> String {
+    format!("NAME#{}", escape(name))
+}
+
+/// The rights that a peer granted.
+pub(crate) fn grant(peer: &PeerId) -> String {
+    format!("GRANT#{}", escape(peer.as_str()))
+}
+
 /// How many partitions share the work that is due.
 pub(crate) const DUE_SHARDS: u32 = 4;
 

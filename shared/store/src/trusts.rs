@@ -349,7 +349,8 @@ impl Store {
         }
     }
 
-    /// Removes what belongs to a peer whose relationship ended at `before`: its subscriptions. May be repeated, and
+    /// Removes what belongs to a peer whose relationship ended at `before`: its subscriptions, those to it, and what they
+    /// told. May be repeated, and
     /// resumed by anyone.
     ///
     /// # Errors
@@ -360,7 +361,7 @@ impl Store {
                 self.unsubscribe(actor, &subscription, None).await?;
             }
         }
-        Ok(())
+        self.end_feeds(actor, Some(peer), before).await
     }
 
     /// Counts an attempt that a peer did not answer, and gives how many there were in a row; `None` when there is no

@@ -30,7 +30,8 @@ impl Request<'_> {
 
     /// The value: a string as bare text unless the client asks for JSON, anything else as JSON.
     async fn get(&self, invocation: &Invocation, stored: Option<Stored>) -> Reply {
-        let Some(Stored::Value(StoredProperty { name, value, version })) = stored else { return Err(self.missing()) };
+        let Some(Stored::Value(property)) = stored else { return Err(self.missing()) };
+        let StoredProperty { name, value, version, .. } = property;
         let guard = self.guard(invocation);
         let value = guard.read(&name, &self.path.below, value).await?.ok_or_else(|| self.missing())?;
         let response = match nested::get(&value, &self.path.below).ok_or_else(|| self.missing())? {
@@ -56,7 +57,7 @@ impl Request<'_> {
         let unconditional = !conditional && access.subtree(name.as_str(), Operation::Write) == Subtree::All;
         if below.is_empty() && unconditional {
             let value = guard.write(Op::Put, name, below, new).await?;
-            self.admission.actor.write_property(name, &value).await?;
+            self.admission.actor.write_property(name, &value, stored.as_ref()).await?;
             return Ok(no_content());
         }
         let mut attempt = 0;

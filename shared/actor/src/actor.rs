@@ -1,11 +1,9 @@
 //! The handle that hooks and handlers work with.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actingweb_protocol::{ActorId, Deadline, Name, Timestamp};
-use actingweb_store::{ActorRecord, Attribute, Change, DueJob, Expect, Store, Stored, Wanted, WriteOutcome};
+use actingweb_store::{ActorRecord, Change, DueJob, Expect, FirstPage, ListRecord, Store, Stored, Wanted, WriteOutcome};
 use serde_json::{Map, Value};
 
 use crate::{ActorError, ListError, limits};
@@ -84,7 +82,8 @@ impl Actor {
             .remove(name))
     }
 
-    /// Up to `limit` properties after a name, in the order of their names, and whether there are more.
+    /// Up to `limit` properties after a name, and whether there are more. Their order is always the same, but not that of
+    /// their names.
     ///
     /// # Errors
     /// Storage errors.
@@ -92,11 +91,15 @@ impl Actor {
         Ok(self.store.properties_page(self.id(), after, limit).await?)
     }
 
+    pub(crate) fn record(&self) -> &ActorRecord {
+        &self.record
+    }
+
     pub(crate) const fn store(&self) -> &Store {
         &self.store
     }
 
-    /// All properties, in the order of their names, one call per MB; a list as `{"_list": true, "count": n}`.
+    /// All properties, in the order of their names: one call per MB, at most two in sequence; a list as `{"_list": true, "count": n}`.
     ///
     /// # Errors
     /// [`ActorError::TooLarge`] above 5 MB in all; storage errors.
@@ -113,22 +116,31 @@ impl Actor {
         Ok(self.store.properties(self.id()).await?)
     }
 
+    /// [`Actor::stored_properties`] whose first page was read already.
+    ///
+    /// # Errors
+    /// As [`Actor::properties`].
+    pub async fn stored_properties_from(&self, first: FirstPage) -> Result<Vec<Stored>, ActorError> {
+        Ok(self.store.properties_from(self.id(), first).await?)
+    }
+
     /// Writes a property, whatever was there.
     ///
     /// # Errors
     /// [`ActorError::Invalid`] for what is no name or nested too deep, [`ActorError::TooLarge`] above
     /// [`limits::MAX_VALUE_BYTES`]; storage errors.
     pub async fn set_property(&self, name: &str, value: impl Into<Value>) -> Result<(), ActorError> {
-        self.write_property(&parse(name)?, &value.into()).await
+        self.write_property(&parse(name)?, &value.into(), None).await
     }
 
-    /// [`Actor::set_property`] for a name that was checked.
+    /// [`Actor::set_property`] for a name that was checked. `seen` is what was read under it, if anything was: it saves
+    /// a call when the property is indexed.
     ///
     /// # Errors
     /// As [`Actor::set_property`].
-    pub async fn write_property(&self, name: &Name, value: &Value) -> Result<(), ActorError> {
+    pub async fn write_property(&self, name: &Name, value: &Value, seen: Option<&Stored>) -> Result<(), ActorError> {
         limits::check_value(name.as_str(), value)?;
-        match self.store.put_property(self.id(), name, value, Expect::Any).await? {
+        match self.store.put_property(self.id(), name, value, Expect::Any, seen).await? {
             WriteOutcome::Written(_) => Ok(()),
             WriteOutcome::Stale(_) => Err(ActorError::is_list(name)),
         }
@@ -189,7 +201,7 @@ impl Actor {
     /// [`ActorError::Invalid`] for what is no name; storage errors.
     pub async fn delete_property(&self, name: &str) -> Result<(), ActorError> {
         let name = parse(name)?;
-        match self.store.delete_property(self.id(), &name, Expect::Any).await? {
+        match self.store.delete_property(self.id(), &name, Expect::Any, None).await? {
             WriteOutcome::Written(_) => Ok(()),
             WriteOutcome::Stale(seen) => match self.delete_list(&name, seen, false).await {
                 Ok(()) | Err(ListError::Missing(_)) => Ok(()),
@@ -206,8 +218,9 @@ impl Actor {
     pub async fn delete_seen(&self, seen: Stored) -> Result<(), ActorError> {
         let name = seen.name().clone();
         match seen {
-            Stored::Value(property) => {
-                self.store.delete_property(self.id(), &name, Expect::Version(property.version)).await?;
+            Stored::Value(_) => {
+                let expect = Expect::Version(seen.version().to_owned());
+                self.store.delete_property(self.id(), &name, expect, Some(&seen)).await?;
             }
             Stored::List(_) => match self.delete_list(&name, Some(seen), true).await {
                 Ok(()) | Err(ListError::Missing(_) | ListError::Plain(_) | ListError::Changed(_)) => {}
@@ -226,63 +239,6 @@ impl Actor {
         Ok(self.store.delete_properties(self.id()).await?)
     }
 
-    /// An internal attribute: a value the application keeps for itself, never shown to clients.
-    ///
-    /// # Errors
-    /// [`ActorError::TooLarge`] for an empty or overlong bucket or name; storage errors.
-    pub async fn attribute(&self, bucket: &str, name: &str) -> Result<Option<Value>, ActorError> {
-        Ok(self.stored_attribute(bucket, name).await?.map(|attribute| attribute.value))
-    }
-
-    /// [`Actor::attribute`] with the time it was written.
-    ///
-    /// # Errors
-    /// As [`Actor::attribute`].
-    pub async fn stored_attribute(&self, bucket: &str, name: &str) -> Result<Option<Attribute>, ActorError> {
-        Ok(self.store.attribute(self.id(), bucket, name).await?)
-    }
-
-    /// All attributes of exactly this bucket.
-    ///
-    /// # Errors
-    /// As [`Actor::attribute`].
-    pub async fn attributes(&self, bucket: &str) -> Result<BTreeMap<String, Value>, ActorError> {
-        let found = self.stored_attributes(bucket).await?;
-        Ok(found.into_iter().map(|attribute| (attribute.name, attribute.value)).collect())
-    }
-
-    /// [`Actor::attributes`] with the times they were written, in the order of their names.
-    ///
-    /// # Errors
-    /// As [`Actor::attribute`].
-    pub async fn stored_attributes(&self, bucket: &str) -> Result<Vec<Attribute>, ActorError> {
-        Ok(self.store.attributes(self.id(), bucket).await?)
-    }
-
-    /// Writes an internal attribute, which disappears after `ttl` if one is given. `false`, `0` and `""` are values.
-    ///
-    /// # Errors
-    /// As [`Actor::attribute`], and as [`Actor::set_property`] for the value.
-    pub async fn set_attribute(
-        &self,
-        bucket: &str,
-        name: &str,
-        value: impl Into<Value>,
-        ttl: Option<Duration>,
-    ) -> Result<(), ActorError> {
-        let value = value.into();
-        limits::check_value(name, &value)?;
-        Ok(self.store.put_attribute(self.id(), bucket, name, &value, ttl).await?)
-    }
-
-    /// Deletes an internal attribute; one that is not there is no error.
-    ///
-    /// # Errors
-    /// As [`Actor::attribute`].
-    pub async fn delete_attribute(&self, bucket: &str, name: &str) -> Result<(), ActorError> {
-        Ok(self.store.delete_attribute(self.id(), bucket, name).await?)
-    }
-
     /// Deletes the actor: from here on it is unknown to every request. What it owned is removed by the returned job,
     /// which the worker picks up; `None` when it was deleted already.
     ///
@@ -297,8 +253,13 @@ impl Actor {
 fn shown(stored: Stored) -> Value {
     match stored {
         Stored::Value(property) => property.value,
-        Stored::List(list) => serde_json::json!({ "_list": true, "count": list.length }),
+        Stored::List(list) => list_among_values(&list),
     }
+}
+
+/// How a list appears among plain values: `{"_list": true, "count": n}`.
+pub(crate) fn list_among_values(list: &ListRecord) -> Value {
+    serde_json::json!({ "_list": true, "count": list.length })
 }
 
 pub(crate) fn parse(name: &str) -> Result<Name, ActorError> {

@@ -5,17 +5,30 @@
 
 mod actor;
 mod actors;
+mod attribute_lists;
+mod attributes;
 mod bulk;
 mod credentials;
+mod directory;
 mod error;
 pub mod limits;
 mod lists;
+mod numbering;
+mod readers;
+mod trustee;
 
+pub use actingweb_protocol::Rank;
 pub use actingweb_protocol::permission::Caller;
-pub use actingweb_store::{Attribute, Change, ListItem, ListRecord, Stored, StoredProperty};
+pub use actingweb_store::{
+    Attribute, Change, FirstPage, ListItem, ListRecord, Stored, StoredAttribute, StoredProperty, TrustRecord,
+};
 pub use actor::Actor;
 pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Presented, Visit, VisitError};
+pub use attribute_lists::AttributeList;
 pub use bulk::{BulkItems, BulkWrite};
 pub use credentials::{Credentials, SESSION_PREFIX};
+pub use directory::{Directory, DirectoryError, Found};
 pub use error::ActorError;
 pub use lists::{ListEdit, ListError};
+pub use numbering::{Outstanding, Publishing};
+pub use readers::{access_of, readable};

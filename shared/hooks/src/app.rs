@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_protocol::Name;
 use actingweb_protocol::permission::{Policy, PolicyBuilder, TrustDefinition};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -59,6 +60,7 @@ pub struct App {
     pub(crate) resources: Vec<Registered<Resource>>,
     pub(crate) properties: Vec<Registered<Property>>,
     pub(crate) lifecycle: Vec<(EventKind, Registered<Lifecycle>)>,
+    pub(crate) indexed: Vec<String>,
     pub(crate) states: Vec<PendingState>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) policy: PolicyBuilder,
@@ -96,6 +98,7 @@ impl App {
             resources: Vec::new(),
             properties: Vec::new(),
             lifecycle: Vec::new(),
+            indexed: Vec::new(),
             states: Vec::new(),
             problems: Vec::new(),
             policy: Policy::builder(),
@@ -125,6 +128,24 @@ impl App {
     pub const fn unique_creator(mut self, unique: bool) -> Self {
         self.info.unique_creator = unique;
         self
+    }
+
+    /// Lets hooks find actors by the value of this property, through the [`Directory`](crate::Directory). The look-up row
+    /// changes in the same transaction as the value, whoever writes it. Values written before are found once they are
+    /// written again.
+    ///
+    /// For strings and numbers (found by their JSON text) that tell actors apart, such as `email` or an id at a provider;
+    /// other values are stored and not found. When not to use it: for what very many actors share, such as a country, whose
+    /// look-up rows would all be in one partition; and for what nobody looks up, as each change of a value writes twice.
+    pub fn indexed(mut self, property: impl Into<String>) -> Self {
+        self.indexed.push(property.into());
+        self
+    }
+
+    /// The names given to [`indexed`](Self::indexed), apart from those that [`build`](Self::build) refuses.
+    #[must_use]
+    pub fn indexed_properties(&self) -> Vec<Name> {
+        self.indexed.iter().filter_map(|name| Name::parse(name).ok()).collect()
     }
 
     /// Adds a kind of relationship, or redefines a built-in one.

@@ -59,6 +59,17 @@ pub enum Problem {
         /// The rule the name breaks.
         reason: NameError,
     },
+    /// An indexed property whose name is none.
+    #[error("`{name}` is indexed, which is no name of a property: {reason}")]
+    IndexedName {
+        /// What was given.
+        name: String,
+        /// The rule it breaks.
+        reason: NameError,
+    },
+    /// `.indexed("*")`.
+    #[error("`.indexed(\"*\")` would index every property: name those that actors are found by, one by one")]
+    IndexedWildcard,
     /// A hook takes a state that was never registered.
     #[error(
         "the {kind} hook `{name}` takes `State<{state}>`, which nobody registered: add `.state(..)` or `.state_from(..)`"
@@ -115,6 +126,7 @@ impl App {
         check_names(&self.actions, &mut problems);
         check_names(&self.resources, &mut problems);
         check_names(&self.properties, &mut problems);
+        check_indexed(&self.indexed, &mut problems);
         let states = make_states(std::mem::take(&mut self.states), &resources, &mut problems).await;
         check_states(&self.methods, &states, &mut problems);
         check_states(&self.actions, &states, &mut problems);
@@ -140,6 +152,7 @@ impl App {
                 http: resources.http,
                 peers: resources.peers,
                 bedrock: resources.bedrock,
+                directory: resources.directory,
                 services: Services::new(resources.services),
                 clock: resources.clock,
                 entropy: resources.entropy,
@@ -153,6 +166,16 @@ impl App {
             properties: Table::new(self.properties),
             lifecycle,
         })))
+    }
+}
+
+fn check_indexed(names: &[String], problems: &mut Vec<Problem>) {
+    for name in names {
+        match Name::parse(name) {
+            Ok(_) if name == WILDCARD => problems.push(Problem::IndexedWildcard),
+            Ok(_) => {}
+            Err(reason) => problems.push(Problem::IndexedName { name: name.clone(), reason }),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use actingweb_actor::{ActorError, ListError};
+use actingweb_actor::{ActorError, DirectoryError, ListError};
 use actingweb_bedrock::BedrockError;
 use actingweb_peer::PeerError;
 
@@ -219,6 +219,16 @@ impl From<ActorError> for HookError {
             ActorError::TooLarge { .. } | ActorError::Invalid(_) | ActorError::Conflict(_) => {
                 Self::Invalid(error.to_string())
             }
+            error => Self::terminal(error),
+        }
+    }
+}
+
+/// Storage that is busy is retryable; a property that is not indexed is the application's to mend, so it is terminal.
+impl From<DirectoryError> for HookError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Storage(error) => error.into(),
             error => Self::terminal(error),
         }
     }

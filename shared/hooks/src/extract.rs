@@ -24,7 +24,8 @@ use crate::schema::Schema;
 /// What can be an argument of a hook of kind `K`.
 ///
 /// Every kind: [`Actor`](crate::Actor), [`Option<Actor>`], [`Context`], [`Http`], [`Peers`],
-/// [`Bedrock`](crate::Bedrock), [`Services`], [`State<S>`], [`Now`], [`Random`]. Method, action and resource:
+/// [`Bedrock`](crate::Bedrock), [`Services`], [`Directory`](crate::Directory), [`State<S>`], [`Now`], [`Random`].
+/// Method, action and resource:
 /// [`Input<T>`], `Option<Input<T>>`, [`Op`](crate::Op). Property: [`PropertyAccess`](crate::PropertyAccess).
 /// Lifecycle: [`Event`](crate::Event). Inside [`blocking`](crate::blocking): [`Wait`].
 ///

@@ -24,7 +24,7 @@ mod schema;
 mod tasks;
 mod watchdog;
 
-pub use actingweb_actor::{Actor, Caller};
+pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
 pub use actingweb_bedrock::Bedrock;
 pub use actingweb_peer::Outcome;
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
@@ -64,7 +64,7 @@ pub mod prelude {
 
     pub use crate::EventKind::{ActorCreated, ActorDeleted, ActorDeletedComplete};
     pub use crate::{
-        Actor, Annotations, App, Bedrock, Caller, Context, Event, HookError, Http, Init, Input, Now, Op, Outcome,
+        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, HookError, Http, Init, Input, Now, Op, Outcome,
         Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,
     };
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_actor::Directory;
 use actingweb_bedrock::Bedrock;
 use actingweb_peer::PeerClient;
 use actingweb_protocol::{Clock, Entropy};
@@ -50,6 +51,8 @@ pub struct Resources {
     pub peers: PeerClient,
     /// Amazon Bedrock.
     pub bedrock: Bedrock,
+    /// All actors, by their indexed properties.
+    pub directory: Directory,
     /// Base URLs of services, by name.
     pub services: BTreeMap<String, Url>,
     /// Wall-clock time.
@@ -96,6 +99,7 @@ pub(crate) struct Surroundings {
     pub(crate) http: reqwest::Client,
     pub(crate) peers: PeerClient,
     pub(crate) bedrock: Bedrock,
+    pub(crate) directory: Directory,
     pub(crate) services: Services,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_actor::Actors;
+use actingweb_actor::{Actors, Directory};
 use actingweb_bedrock::Bedrock;
 use actingweb_hooks::{App, BuildError, Resources};
 use actingweb_peer::{HttpClientError, HttpSettings, PeerClient, http_client};
@@ -64,12 +64,14 @@ pub async fn build_with(
 ) -> Result<AppState, StartError> {
     let aws = AwsClients::build(&config.aws).await;
     let store = Store::new(aws.dynamodb, &config.table, Arc::clone(&clock), Arc::clone(&entropy));
+    let store = store.indexing(app.indexed_properties());
     let actor_clock = Arc::clone(&clock);
     let settings = HttpSettings::default();
     let resources = Resources {
         http: http_client(&settings)?,
         peers: PeerClient::new(&settings, config.outbound, actingweb_peer::Limits::default())?,
         bedrock: Bedrock::new(Some(aws.bedrock), config.bedrock_model.clone(), Arc::clone(&entropy)),
+        directory: Directory::new(store.clone()),
         services: config.services.clone(),
         clock,
         entropy: Arc::clone(&entropy),

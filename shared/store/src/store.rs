@@ -1,12 +1,12 @@
 //! The handle to the table, and the one place where calls are repeated.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_protocol::retry::Backoff;
-use actingweb_protocol::{Clock, Deadline, Entropy, Timestamp, random_hex};
+use actingweb_protocol::{Clock, Deadline, Entropy, Name, Timestamp, random_hex};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -38,6 +38,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
     deadline: Option<Deadline>,
+    /// Properties found by their values.
+    pub(crate) indexed: Arc<HashSet<Name>>,
 }
 
 pub(crate) struct Inner {
@@ -68,16 +70,19 @@ impl Store {
     /// A handle on `table`. The client must not retry by itself: this type does, within the deadline.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { inner: Arc::new(Inner { client, table: table.into(), clock, entropy }), deadline: None }
+        let inner = Arc::new(Inner { client, table: table.into(), clock, entropy });
+        Self { inner, deadline: None, indexed: Arc::default() }
     }
 
     /// The same table for one invocation: conflicts and throttling are retried until 5 s before its deadline.
     #[must_use]
     pub fn with_deadline(&self, deadline: Deadline) -> Self {
-        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The time, of the clock this was made with.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 

@@ -18,8 +18,16 @@ pub(crate) struct Condition {
 
 impl Condition {
     /// A condition with its values (`:name`).
-    pub(crate) fn new(expression: &'static str, values: impl IntoIterator<Item = (&'static str, AttributeValue)>) -> Self {
+    pub(crate) fn new(
+        expression: &'static str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Self {
         Self { expression, values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    }
+
+    /// As a call takes it that is no transaction.
+    pub(crate) fn parts(self) -> (&'static str, Option<Item>) {
+        (self.expression, (!self.values.is_empty()).then_some(self.values))
     }
 
     /// The item is not there.

@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, 
 use serde_json::Value;
 
 use crate::due::{DueJob, DueWork};
-use crate::item::{Item, Row, text};
+use crate::item::{Item, Row, number, text};
 use crate::lists::ListRecord;
-use crate::properties::{Expect, Stored, property_item};
+use crate::properties::{Expect, Stored};
 use crate::store::{Cancelled, refused};
-use crate::{ListChange, Store, StoreError, item, keys};
+use crate::{Home, ListChange, Store, StoreError, item, keys};
 
 /// The most items one transaction writes: DynamoDB's limit.
 pub const MAX_TRANSACTION_ITEMS: usize = 100;
@@ -26,16 +26,7 @@ pub enum Write {
     PutValue(Name, Value),
     /// Write a plain value where this version is, or nothing.
     ReplaceValue(Name, Value, Option<String>),
-    /// Make a list where nothing is.
-    CreateList {
-        /// Its name.
-        name: Name,
-        /// What it holds.
-        description: String,
-        /// How it is used.
-        explanation: String,
-    },
-    /// Change a list that is still as it was seen.
+    /// Change a list that is still as it was seen, or write one that is new where nothing is.
     ChangeList(ListChange),
     /// Delete a list that is still as it was seen. Its items go to the worker.
     DeleteList(ListRecord),
@@ -44,19 +35,21 @@ pub enum Write {
 impl Write {
     fn name(&self) -> &Name {
         match self {
-            Self::PutValue(name, _) | Self::ReplaceValue(name, ..) | Self::CreateList { name, .. } => name,
+            Self::PutValue(name, _) | Self::ReplaceValue(name, ..) => name,
             Self::ChangeList(change) => &change.list.name,
             Self::DeleteList(list) => &list.name,
         }
     }
 
-    /// How many items of a transaction it takes.
+    /// How many items of a transaction it takes, look-up rows ([`Store::lookup_writes`]) apart.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
-            Self::PutValue(..) | Self::ReplaceValue(..) | Self::CreateList { .. } => 1,
+            Self::PutValue(..) | Self::ReplaceValue(..) => 1,
             // The row, and a job when the items are left to the worker.
-            Self::ChangeList(change) => 2 + change.puts.len() + change.deletes.len(),
+            Self::ChangeList(change) => {
+                1 + usize::from(change.list.left_behind.is_some()) + change.puts.len() + change.deletes.len()
+            }
             Self::DeleteList(_) => 2,
         }
     }
@@ -66,7 +59,7 @@ impl Write {
 enum Commit {
     Done,
     /// This property is not as it was seen; this is what is there.
-    Stale(Name, Option<Stored>),
+    Stale(Name, Option<Box<Stored>>),
 }
 
 impl Store {
@@ -80,6 +73,25 @@ impl Store {
     pub async fn change_properties<T, E, F, Fut>(
         &self,
         actor: &ActorId,
+        seen: HashMap<Name, Stored>,
+        decide: F,
+    ) -> Result<Result<T, E>, StoreError>
+    where
+        F: FnMut(HashMap<Name, Stored>) -> Fut,
+        Fut: Future<Output = Result<(Vec<Write>, T), E>>,
+    {
+        self.change_at(actor, &Home::Properties, seen, decide).await
+    }
+
+    /// [`Store::change_properties`] for what stands elsewhere, such as lists in a bucket of attributes. All that is
+    /// changed stands at `home`.
+    ///
+    /// # Errors
+    /// As [`Store::change_properties`].
+    pub async fn change_at<T, E, F, Fut>(
+        &self,
+        actor: &ActorId,
+        home: &Home,
         mut seen: HashMap<Name, Stored>,
         mut decide: F,
     ) -> Result<Result<T, E>, StoreError>
@@ -93,12 +105,12 @@ impl Store {
                 Ok(decision) => decision,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let (name, current) = match self.commit(actor, writes).await? {
+            let (name, current) = match self.commit(actor, writes, &seen).await? {
                 Commit::Done => return Ok(Ok(output)),
-                Commit::Stale(name, Some(current)) => (name, Some(current)),
+                Commit::Stale(name, Some(current)) => (name, Some(*current)),
                 // Deleted meanwhile; or an engine that does not say what stood in the way.
                 Commit::Stale(name, None) => {
-                    let current = self.property_now(actor, &name).await?;
+                    let current = self.stored_at(actor, home, &name).await?;
                     (name, current)
                 }
             };
@@ -110,7 +122,12 @@ impl Store {
         }
     }
 
-    async fn commit(&self, actor: &ActorId, writes: Vec<Write>) -> Result<Commit, StoreError> {
+    async fn commit(
+        &self,
+        actor: &ActorId,
+        writes: Vec<Write>,
+        seen: &HashMap<Name, Stored>,
+    ) -> Result<Commit, StoreError> {
         if writes.is_empty() {
             return Ok(Commit::Done);
         }
@@ -119,7 +136,8 @@ impl Store {
         let mut names = Vec::new();
         for write in writes {
             let name = write.name().clone();
-            self.push(actor, write, &version, &mut items)?;
+            let found_by = seen.get(&name).and_then(Stored::found_by);
+            self.push(actor, write, found_by, &version, &mut items)?;
             names.resize(items.len(), name);
         }
         if items.len() > MAX_TRANSACTION_ITEMS {
@@ -135,31 +153,32 @@ impl Store {
             return Err(refused("TransactWriteItems", "cancelled without a condition that failed"));
         };
         let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
-        Ok(Commit::Stale(name, current))
+        Ok(Commit::Stale(name, current.map(Box::new)))
     }
 
     fn push(
         &self,
         actor: &ActorId,
         write: Write,
+        found_by: Option<&str>,
         version: &str,
         items: &mut Vec<TransactWriteItem>,
     ) -> Result<(), StoreError> {
         match write {
             Write::PutValue(name, value) => {
-                items.push(self.put_if(property_item(actor, &name, &value, version), Expect::Any)?);
+                items.extend(self.put_value(actor, &name, &value, version, (Expect::Any, found_by))?);
             }
             Write::ReplaceValue(name, value, seen) => {
                 let expect = seen.map_or(Expect::Absent, Expect::Version);
-                items.push(self.put_if(property_item(actor, &name, &value, version), expect)?);
-            }
-            Write::CreateList { name, description, explanation } => {
-                let list = ListRecord::new(name, description, explanation, version.to_owned());
-                items.push(self.put_if(list.item(actor), Expect::Absent)?);
+                items.extend(self.put_value(actor, &name, &value, version, (expect, found_by))?);
             }
             Write::ChangeList(ListChange { mut list, puts, deletes }) => {
                 let seen = std::mem::replace(&mut list.version, version.to_owned());
-                items.push(self.put_if(list.item(actor), Expect::Version(seen))?);
+                items.push(if seen.is_empty() {
+                    self.put_list(list.item(actor))?
+                } else {
+                    self.put_if(list.item(actor), Expect::Version(seen))?
+                });
                 let partition = list.partition(actor);
                 for put in puts {
                     items.push(self.put_always(put.item(&partition))?);
@@ -174,7 +193,7 @@ impl Store {
             Write::DeleteList(list) => {
                 let delete = Delete::builder()
                     .table_name(&self.inner.table)
-                    .set_key(Some(item::key(&keys::actor(actor), &keys::property(&list.name))))
+                    .set_key(Some(item::key(&keys::actor(actor), &list.key())))
                     .condition_expression("version = :seen")
                     .expression_attribute_values(":seen", text(&list.version))
                     .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -191,8 +210,18 @@ impl Store {
         DueJob::new(actor, self.now(), &self.nonce(), DueWork::RemoveItems { partition })
     }
 
+    /// Writes the row of a new list where nothing is, or what counts as nothing: a value whose time has passed.
+    fn put_list(&self, row: Item) -> Result<TransactWriteItem, StoreError> {
+        let now = Item::from([(":now".to_owned(), number(self.now().as_secs()))]);
+        self.put_when(row, "attribute_not_exists(pk) OR expires <= :now", Some(now))
+    }
+
     fn put_if(&self, row: Item, expect: Expect) -> Result<TransactWriteItem, StoreError> {
         let (condition, values) = expect.condition();
+        self.put_when(row, condition, values)
+    }
+
+    fn put_when(&self, row: Item, condition: &str, values: Option<Item>) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&self.inner.table)
             .set_item(Some(row))
@@ -204,7 +233,7 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    fn put_always(&self, row: Item) -> Result<TransactWriteItem, StoreError> {
+    pub(crate) fn put_always(&self, row: Item) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&self.inner.table)
             .set_item(Some(row))
@@ -213,7 +242,7 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    fn delete_always(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
+    pub(crate) fn delete_always(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
         let delete = Delete::builder()
             .table_name(&self.inner.table)
             .set_key(Some(key))

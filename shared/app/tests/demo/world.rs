@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actingweb_actor::{Actors, CreateActor};
 use actingweb_bedrock::Bedrock;
-use actingweb_hooks::{Actor, CallOutcome, Caller, HookFailure, Hooks, Invocation, Limits, Op, Resources};
+use actingweb_hooks::{Actor, CallOutcome, Caller, Directory, HookFailure, Hooks, Invocation, Limits, Op, Resources};
 use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
 use actingweb_protocol::{Deadline, Keys};
 use actingweb_store::Store;
@@ -51,6 +51,7 @@ impl World {
             http: http_client(&settings).unwrap(),
             peers: PeerClient::new(&settings, Guard::Loopback, actingweb_peer::Limits::default()).unwrap(),
             bedrock: Bedrock::new(Some(bedrock_client(bedrock.url())), Some("model".into()), entropy.clone()),
+            directory: Directory::default(),
             services: names.map(|name| (name.to_owned(), base_url(name).parse().unwrap())).into(),
             clock: Arc::new(clock.clone()),
             entropy: entropy.clone(),

@@ -101,6 +101,13 @@ impl<K: Kind> FromCall<K> for crate::Actor {
     }
 }
 
+/// With this hook's deadline.
+impl<K: Kind> FromCall<K> for crate::Directory {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(call.shared.surroundings.directory.with_deadline(call.shared.deadline))
+    }
+}
+
 /// The call's actor, when it addresses one.
 impl<K: Kind> FromCall<K> for Option<crate::Actor> {
     fn from_call(call: &Call<K>) -> Result<Self, HookError> {

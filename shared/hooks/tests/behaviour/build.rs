@@ -30,17 +30,22 @@ async fn every_mistake_is_reported_at_once() {
             .method("a/b", nothing)
             .resource("", nothing)
             .tool("no")
+            .indexed("e/mail")
+            .indexed("*")
+            .indexed("email")
             .method("pooled", uses_pool)
             .action("pooled", blocking(uses_pool))
             .state(1_u8)
             .state(2_u8),
     )
     .await;
-    let expected = "the application cannot start, for 7 reasons:
+    let expected = "the application cannot start, for 9 reasons:
   - `.describe(..)` must follow the hook it speaks of; no hook was registered before it
   - the resource hook `` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`
   - the method hook `behaviour::build::nothing` is registered as `a/b`: a name must not contain `/`
   - the resource hook `behaviour::build::nothing` is registered as ``: a name must not be empty
+  - `e/mail` is indexed, which is no name of a property: a name must not contain `/`
+  - `.indexed(\"*\")` would index every property: name those that actors are found by, one by one
   - two states of type `u8` are registered: wrap each in a type of its own
   - the method hook `pooled` takes `State<behaviour::build::Pool>`, which nobody registered: add `.state(..)` or `.state_from(..)`
   - the action hook `pooled` takes `State<behaviour::build::Pool>`, which nobody registered: add `.state(..)` or `.state_from(..)`";

@@ -119,6 +119,11 @@ impl Actors {
         Self { store, keys, clock, entropy, base_url: base_url.into(), unique_creator }
     }
 
+    /// What relationships are made with: keys, clock, randomness and the deployment's URL.
+    pub(crate) fn parts(&self) -> (Arc<Keys>, Arc<dyn Clock>, Arc<dyn Entropy>, Arc<str>) {
+        (Arc::clone(&self.keys), Arc::clone(&self.clock), Arc::clone(&self.entropy), Arc::clone(&self.base_url))
+    }
+
     /// The storage beneath, for work that belongs to no single actor.
     #[must_use]
     pub const fn store(&self) -> &Store {
@@ -207,7 +212,8 @@ impl Actors {
         let store = self.store.with_deadline(deadline);
         let is_basic = matches!(from.credentials, Credentials::Basic { .. });
         let secret = from.credentials.presented_secret();
-        let wanted = Wanted { properties, peer, secret: secret.as_ref(), address: from.address.filter(|_| is_basic) };
+        let address = from.address.filter(|_| is_basic);
+        let wanted = Wanted { properties, peer, secret: secret.as_ref(), address, ..Wanted::default() };
         let mut snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
         let Some(record) = snapshot.actor.take() else { return Ok(None) };
         if snapshot.failures >= FREE_FAILURES {
@@ -244,8 +250,8 @@ impl Actors {
         }
         let store = self.store.with_deadline(deadline);
         // The end of a visit ends the reading; what befalls the reading waits for the visit.
-        let visit = async { self.visit(id, from, &[], deadline).await.map_err(Some)?.ok_or(None) };
-        let page = async { Ok::<_, Option<VisitError>>(store.first_properties(id).await) };
+        let visit = Box::pin(async { self.visit(id, from, &[], deadline).await.map_err(Some)?.ok_or(None) });
+        let page = Box::pin(async { Ok::<_, Option<VisitError>>(store.first_properties(id).await) });
         match try_join(visit, page).await {
             Ok((visit, page)) => Ok(Some((visit, Some(page.map_err(ActorError::from)?)))),
             Err(None) => Ok(None),
@@ -320,7 +326,7 @@ fn check_passphrase(passphrase: &str) -> Result<(), CreateError> {
     Ok(())
 }
 
-fn check_trustee_root(root: Option<&str>) -> Result<(), CreateError> {
+pub(crate) fn check_trustee_root(root: Option<&str>) -> Result<(), CreateError> {
     let Some(root) = root.filter(|root| !root.is_empty()) else { return Ok(()) };
     let looks_like_url = root.starts_with("https://") || root.starts_with("http://");
     if root.len() > limits::MAX_TRUSTEE_ROOT_BYTES || !looks_like_url || root.chars().any(char::is_control) {

@@ -336,6 +336,20 @@ impl Store {
         self.update_subscription(actor, wanted, expression, "attribute_exists(pk)", &[]).await
     }
 
+    /// Notes that the peer has what was numbered up to `upto`, without waiting for a delivery under way.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn acknowledge(
+        &self,
+        actor: &ActorId,
+        wanted: &SubscriptionRecord,
+        upto: u64,
+    ) -> Result<(), StoreError> {
+        let values = [(":upto", signed(upto))];
+        self.update_subscription(actor, wanted, "SET delivered = :upto", "delivered < :upto", &values).await.map(|_| ())
+    }
+
     async fn update_subscription(
         &self,
         actor: &ActorId,

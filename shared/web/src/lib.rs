@@ -16,6 +16,7 @@ mod path;
 mod problem;
 mod reply;
 mod state;
+mod telling;
 
 pub use admission::{Admission, not_allowed};
 pub use incoming::{Incoming, MAX_BODY_BYTES, Payload, Verb};
@@ -23,3 +24,4 @@ pub use observe::{ClientAddress, RequestContext, serve, subtree};
 pub use problem::Problem;
 pub use reply::{Reply, html, json, no_content, text};
 pub use state::AppState;
+pub use telling::Telling;

@@ -41,7 +41,7 @@ pub struct Notice {
     /// Not to be sent before.
     pub retry_at: Option<Timestamp>,
     /// Its sort key; empty until it is stored.
-    sk: String,
+    pub(crate) sk: String,
 }
 
 /// What a notice tells.
@@ -104,7 +104,14 @@ impl Notice {
     }
 
     fn item(&self, actor: &ActorId, created_at: Timestamp, nonce: &str) -> Item {
-        let mut row = item::new(&keys::actor(actor), &keys::notice(created_at, nonce));
+        let mut row = self.item_at(&keys::actor(actor), &keys::notice(created_at, nonce));
+        row.insert("created_at".to_owned(), number(created_at.as_millis()));
+        row
+    }
+
+    /// The notice as an item with these keys.
+    pub(crate) fn item_at(&self, pk: &str, sk: &str) -> Item {
+        let mut row = item::new(pk, sk);
         row.insert("peer".to_owned(), text(self.peer.as_str()));
         row.insert("kind".to_owned(), text(self.kind.as_str()));
         row.insert("base_uri".to_owned(), text(&self.base_uri));
@@ -112,14 +119,14 @@ impl Notice {
         row.insert("method".to_owned(), text(&self.method));
         row.insert("path".to_owned(), text(&self.path));
         row.insert("attempts".to_owned(), number(self.attempts.into()));
-        row.insert("created_at".to_owned(), number(created_at.as_millis()));
+        row.insert("created_at".to_owned(), number(self.created_at.as_millis()));
         if let Some(body) = &self.body {
             row.insert("body".to_owned(), text(body));
         }
         row
     }
 
-    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         let word = row.text("kind")?;
         let kind = NoticeKind::ALL.into_iter().find(|kind| kind.as_str() == word);
         Ok(Self {
@@ -137,7 +144,7 @@ impl Notice {
         })
     }
 
-    fn key(&self, actor: &ActorId) -> Item {
+    pub(crate) fn key(&self, actor: &ActorId) -> Item {
         item::key(&keys::actor(actor), &self.sk)
     }
 }

@@ -8,6 +8,11 @@
 //! A file engine keeps a write-ahead log and forces it to disk on every commit (SQLite `journal_mode=WAL`,
 //! `synchronous=FULL`), so whatever was acknowledged survives `kill -9` and loss of power. Two files, `-wal` and
 //! `-shm`, lie beside the database while it is open and belong to it after a crash: never delete them alone.
+//!
+//! # Streams
+//!
+//! [`Engine::tap`] reads what is inserted, from the beginning of a table's stream. By itself the engine would look through
+//! all records of the stream with each write, and keep them for ever: see the module `stream` for what is done about it.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -16,10 +21,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_protocol::Clock;
+use actingweb_protocol::{Clock, Timestamp};
 use dynoxide::Database;
 
 use crate::background::Background;
+use crate::stream::{self, Tap};
 
 /// Worker threads of an engine. The database serves one call at a time; the second thread reads and writes sockets
 /// meanwhile.
@@ -84,6 +90,8 @@ pub struct Engine {
     port: u16,
     // Declared, and so dropped, before the server: the file closes with the server's last clone.
     database: Tables,
+    /// The file, if there is one.
+    path: Option<PathBuf>,
     server: Background,
 }
 
@@ -113,7 +121,7 @@ impl Engine {
     /// [`EngineError`] when the system has no port or thread to give.
     pub fn memory_at(clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
         let database = Database::memory_with_clock(Arc::new(EngineClock(clock))).map_err(internal)?;
-        Self::serve(database, listen(0)?)
+        Self::serve(database, listen(0)?, None)
     }
 
     /// An engine over the file at `path` on any free port.
@@ -134,14 +142,16 @@ impl Engine {
     pub fn start(storage: &Storage, port: u16) -> Result<Self, EngineError> {
         // The port first: a second process started by mistake stops here, before it touches the file.
         let listener = listen(port)?;
-        let database = match storage {
-            Storage::Memory => Database::memory().map_err(internal)?,
-            Storage::File(path) => open(path)?,
-        };
-        Self::serve(database, listener)
+        match storage {
+            Storage::Memory => {
+                let failed = |source| EngineError::Listen { port, source };
+                Self::serve(open_memory(listener.local_addr().map_err(failed)?.port())?, listener, None)
+            }
+            Storage::File(path) => Self::serve(open(path)?, listener, Some(path.clone())),
+        }
     }
 
-    fn serve(database: Database, listener: TcpListener) -> Result<Self, EngineError> {
+    fn serve(database: Database, listener: TcpListener, path: Option<PathBuf>) -> Result<Self, EngineError> {
         let failed = |source| EngineError::Listen { port: 0, source };
         let port = listener.local_addr().map_err(failed)?.port();
         listener.set_nonblocking(true).map_err(failed)?;
@@ -159,7 +169,7 @@ impl Engine {
         })
         .map_err(EngineError::Thread)?;
 
-        Ok(Self { url: format!("http://127.0.0.1:{port}"), port, database: Tables(database), server })
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), port, database: Tables(database), path, server })
     }
 
     /// The endpoint URL to give to the SDK, without a slash at the end.
@@ -187,6 +197,27 @@ impl Engine {
         let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
         match swept {
             Ok(swept) => swept.map_err(internal),
+            Err(panicked) => Err(EngineError::Internal(panicked.to_string())),
+        }
+    }
+
+    /// What is inserted into a table, from the beginning of its stream on.
+    #[must_use]
+    pub fn tap(&self, table: &str) -> Tap {
+        Tap::new(self.database.0.clone(), table)
+    }
+
+    /// Forgets the records of streams that were made before `moment`; returns how many. AWS does this by itself after 24
+    /// hours. Nothing is forgotten of an engine in memory, which does not live that long.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Internal`] when the database fails.
+    pub async fn trim_streams(&self, moment: Timestamp) -> Result<usize, EngineError> {
+        let Some(path) = self.path.clone() else { return Ok(0) };
+        let trimmed = tokio::task::spawn_blocking(move || stream::trim(&path, moment)).await;
+        match trimmed {
+            Ok(trimmed) => trimmed.map_err(|error| EngineError::Internal(error.to_string())),
             Err(panicked) => Err(EngineError::Internal(panicked.to_string())),
         }
     }
@@ -219,7 +250,7 @@ impl dynoxide::storage_backend::Clock for EngineClock {
     }
 }
 
-fn internal(error: dynoxide::DynoxideError) -> EngineError {
+pub(crate) fn internal(error: dynoxide::DynoxideError) -> EngineError {
     EngineError::Internal(error.to_string())
 }
 
@@ -253,5 +284,15 @@ fn open(path: &Path) -> Result<Database, EngineError> {
     let Some(name) = path.to_str() else {
         return Err(not_a_database("its path is not valid UTF-8".to_owned()));
     };
-    Database::new(name).map_err(|error| not_a_database(error.to_string()))
+    let database = Database::new(name).map_err(|error| not_a_database(error.to_string()))?;
+    stream::index(name).map_err(|error| not_a_database(error.to_string()))?;
+    Ok(database)
+}
+
+/// A database in memory that a second connection can reach: by the engine's port, which nobody else has.
+fn open_memory(port: u16) -> Result<Database, EngineError> {
+    let name = format!("file:actingweb-{port}?mode=memory&cache=shared");
+    let database = Database::new(&name).map_err(internal)?;
+    stream::index(&name).map_err(|error| EngineError::Internal(error.to_string()))?;
+    Ok(database)
 }

@@ -1,6 +1,7 @@
 //! What tests build on, those of this project and those of applications written with it.
 //!
 //! * [`engine`]: the embedded DynamoDB engine, also used by the local stack
+//! * [`stream`]: what is inserted into its tables, as it happens
 //! * [`meter`]: a proxy in front of DynamoDB that counts calls and injects throttling, conflicts and lost replies
 //! * [`bedrock_standin`]: Bedrock Runtime on loopback, as the real SDK speaks it
 //! * [`service_standin`]: small web services on loopback for hooks to call
@@ -14,3 +15,4 @@ mod load;
 pub mod meter;
 mod rng;
 pub mod service_standin;
+pub mod stream;

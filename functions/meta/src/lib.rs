@@ -5,7 +5,7 @@ pub mod openapi;
 use actingweb_actor::Actor;
 use actingweb_hooks::AppInfo;
 use actingweb_protocol::options::{FLAT_VERSION, FORMATS, PROTOCOL_VERSION, SUPPORTED};
-use actingweb_protocol::trust_types::{self, TrustType};
+use actingweb_protocol::trust_types::TrustType;
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json, serve, subtree, text};
 use axum::Router;
 use axum::extract::State;
@@ -42,7 +42,7 @@ async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
         ["actingweb", "supported"] => text(SUPPORTED.join(",")),
         ["actingweb", "formats"] => text(FORMATS.join(",")),
         ["actingweb", "trust_types"] => json(StatusCode::OK, &types),
-        ["trusttypes"] => json(StatusCode::OK, &trust_types(types)),
+        ["trusttypes"] => json(StatusCode::OK, &trust_types(types, &app.default_relationship)),
         _ => return Err(Problem::not_found("there is nothing at this path of /meta")),
     })
 }
@@ -69,12 +69,12 @@ fn document(actor: &Actor, app: &AppInfo, types: &[TrustType]) -> Value {
     })
 }
 
-fn trust_types(types: &[TrustType]) -> Value {
+fn trust_types(types: &[TrustType], default: &str) -> Value {
     let types = types.iter().map(|kind| {
         (kind.name.to_owned(), json!({ "display_name": kind.display_name, "description": kind.description }))
     });
     json!({
         "trust_types": types.collect::<serde_json::Map<String, Value>>(),
-        "default_trust_type": trust_types::DEFAULT,
+        "default_trust_type": default,
     })
 }

@@ -17,10 +17,12 @@ mod numbering;
 mod readers;
 mod trustee;
 
+pub mod trusts;
 pub use actingweb_protocol::Rank;
 pub use actingweb_protocol::permission::Caller;
 pub use actingweb_store::{
-    Attribute, Change, FirstPage, ListItem, ListRecord, Stored, StoredAttribute, StoredProperty, TrustRecord,
+    Attribute, Change, Diff, FirstPage, ListItem, ListRecord, LogEntry, LoggedChange, Stored, StoredAttribute,
+    StoredProperty, SubscriptionRecord, Told, TrustRecord,
 };
 pub use actor::Actor;
 pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Presented, Visit, VisitError};
@@ -32,3 +34,5 @@ pub use error::ActorError;
 pub use lists::{ListEdit, ListError};
 pub use numbering::{Outstanding, Publishing};
 pub use readers::{access_of, readable};
+pub use subscriptions::{MAX_SUBSCRIPTIONS, SubscribeError};
+pub use trusts::{TrustError, TrustRules, TrustStep, Trusted, Trusts};

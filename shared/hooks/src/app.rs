@@ -130,6 +130,28 @@ impl App {
         self
     }
 
+    /// The relationship meant when none is named, in requests of this application and of its peers: a registered trust
+    /// type. It is `associate`, the one that permits least, unless asked for.
+    pub fn default_relationship(mut self, relationship: impl Into<String>) -> Self {
+        self.info.default_relationship = relationship.into();
+        self
+    }
+
+    /// Whether peers that ask for the default relationship get it without anybody being asked, once they proved that they
+    /// answer at their URL; off unless asked for. When not to use it: with a default relationship that permits anything
+    /// a stranger must not do, since any server on the internet can prove that it answers at its URL.
+    pub const fn auto_accept(mut self, accept: bool) -> Self {
+        self.info.auto_accept = accept;
+        self
+    }
+
+    /// Whether requests for relationships other than the registered trust types are refused; off unless asked for, as
+    /// deployed peers use names of their own. One that is not registered permits nothing but what path rules say.
+    pub const fn strict_relationships(mut self, strict: bool) -> Self {
+        self.info.strict_relationships = strict;
+        self
+    }
+
     /// Lets hooks find actors by the value of this property, through the [`Directory`](crate::Directory). The look-up row
     /// changes in the same transaction as the value, whoever writes it. Values written before are found once they are
     /// written again.

@@ -99,6 +99,9 @@ pub enum Problem {
     /// A trust type or a path rule that is none.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A default relationship that grants nothing, because there is no such type.
+    #[error("the default relationship `{0}` is no trust type: register it with `.trust_type(..)`, or name a built-in one")]
+    DefaultRelationship(String),
     /// `.tool(..)` after a hook that can be none.
     #[error("the {kind} hook `{hook}` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`")]
     NotATool {
@@ -134,6 +137,10 @@ impl App {
         check_states(&self.properties, &states, &mut problems);
         check_states(self.lifecycle.iter().map(|(_, hook)| hook), &states, &mut problems);
         let policy = match self.policy.build() {
+            Ok(policy) if policy.permissions(&self.info.default_relationship).is_none() => {
+                problems.push(Problem::DefaultRelationship(self.info.default_relationship));
+                return Err(BuildError(problems));
+            }
             Ok(policy) if problems.is_empty() => policy,
             Ok(_) => return Err(BuildError(problems)),
             Err(error) => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use actingweb_actor::{Actor, Caller};
 use actingweb_protocol::Deadline;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::HookError;
@@ -82,6 +82,27 @@ pub enum EventKind {
     ActorDeleted,
     /// The actor and all it held are gone; the handle still knows its id and creator. No data.
     ActorDeletedComplete,
+    /// The actor asked a peer for a relationship, and the peer took the request. A [`TrustEvent`].
+    TrustInitiated,
+    /// A peer asked for a relationship. Anybody may ask, under any name: nothing is approved by that. A [`TrustEvent`].
+    TrustRequestReceived,
+    /// The actor approved of a relationship, as the peer had before. A [`TrustEvent`].
+    TrustFullyApprovedLocal,
+    /// The peer approved of a relationship, as the actor had before. A [`TrustEvent`].
+    TrustFullyApprovedRemote,
+    /// A relationship ended. A [`TrustEvent`].
+    TrustDeleted,
+}
+
+/// What the events of a relationship tell: `event.data::<TrustEvent>()?`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustEvent {
+    /// The peer's id.
+    pub peer: String,
+    /// The relationship, such as `friend`.
+    pub relationship: String,
+    /// Whether the peer brought the event about.
+    pub initiated_by_peer: bool,
 }
 
 impl EventKind {
@@ -92,6 +113,11 @@ impl EventKind {
             Self::ActorCreated => "actor_created",
             Self::ActorDeleted => "actor_deleted",
             Self::ActorDeletedComplete => "actor_deleted_complete",
+            Self::TrustInitiated => "trust_initiated",
+            Self::TrustRequestReceived => "trust_request_received",
+            Self::TrustFullyApprovedLocal => "trust_fully_approved_local",
+            Self::TrustFullyApprovedRemote => "trust_fully_approved_remote",
+            Self::TrustDeleted => "trust_deleted",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use actingweb_protocol::trust_types::DEFAULT;
 use serde::Serialize;
 
 use crate::kind::Kind;
@@ -148,6 +149,12 @@ pub struct AppInfo {
     pub info_url: String,
     /// Whether a creator may have one actor only.
     pub unique_creator: bool,
+    /// The relationship meant when none is named.
+    pub default_relationship: String,
+    /// Whether verified peers get the default relationship without being asked about.
+    pub auto_accept: bool,
+    /// Whether only registered trust types are relationships.
+    pub strict_relationships: bool,
 }
 
 impl AppInfo {
@@ -158,6 +165,9 @@ impl AppInfo {
             version: "0.1.0".to_owned(),
             info_url: "http://actingweb.org/".to_owned(),
             unique_creator: false,
+            default_relationship: DEFAULT.to_owned(),
+            auto_accept: false,
+            strict_relationships: false,
         }
     }
 }

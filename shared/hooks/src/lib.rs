@@ -32,7 +32,7 @@ pub use answer::IntoAnswer;
 pub use app::App;
 pub use block_on::{BlockOnError, block_on};
 pub use build::{BuildError, Problem};
-pub use call::{Call, Event, EventKind, Invocation, Op};
+pub use call::{Call, Event, EventKind, Invocation, Op, TrustEvent};
 pub use dispatch::{CallOutcome, HookRun, Hooks};
 pub use error::{BoxError, HookError, HookFailure};
 pub use extract::{Context, FromCall, Http, Input, Now, Peers, Random, Services, Signature, State, Wait};
@@ -62,7 +62,10 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 
-    pub use crate::EventKind::{ActorCreated, ActorDeleted, ActorDeletedComplete};
+    pub use crate::EventKind::{
+        ActorCreated, ActorDeleted, ActorDeletedComplete, TrustDeleted, TrustFullyApprovedLocal, TrustFullyApprovedRemote,
+        TrustInitiated, TrustRequestReceived,
+    };
     pub use crate::{
         Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, HookError, Http, Init, Input, Now, Op, Outcome,
         Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_actor::{Actors, Directory};
+use actingweb_actor::{Actors, Directory, TrustRules, Trusts};
 use actingweb_bedrock::Bedrock;
 use actingweb_hooks::{App, BuildError, Resources};
 use actingweb_peer::{HttpClientError, HttpSettings, PeerClient, http_client};
@@ -67,9 +67,10 @@ pub async fn build_with(
     let store = store.indexing(app.indexed_properties());
     let actor_clock = Arc::clone(&clock);
     let settings = HttpSettings::default();
+    let peers = PeerClient::new(&settings, config.outbound, actingweb_peer::Limits::default())?;
     let resources = Resources {
         http: http_client(&settings)?,
-        peers: PeerClient::new(&settings, config.outbound, actingweb_peer::Limits::default())?,
+        peers: peers.clone(),
         bedrock: Bedrock::new(Some(aws.bedrock), config.bedrock_model.clone(), Arc::clone(&entropy)),
         directory: Directory::new(store.clone()),
         services: config.services.clone(),
@@ -81,7 +82,16 @@ pub async fn build_with(
     let unique_creator = hooks.app().unique_creator;
     let surroundings = (actor_clock, Arc::clone(&entropy));
     let actors = Actors::new(store, Arc::clone(&config.keys), surroundings, &config.base_url, unique_creator);
-    let mut state = AppState::new(actors, hooks, &config.base_url, entropy, TIME_LIMIT);
+    let info = hooks.app();
+    let rules = TrustRules {
+        actor_type: info.actor_type.clone(),
+        default_relationship: info.default_relationship.clone(),
+        auto_accept: info.auto_accept,
+        strict: info.strict_relationships,
+        policy: hooks.policy().clone(),
+    };
+    let trusts = Trusts::new(&actors, peers, rules);
+    let mut state = AppState::new((actors, trusts), hooks, &config.base_url, entropy, TIME_LIMIT);
     state.devtest = config.devtest;
     Ok(state)
 }

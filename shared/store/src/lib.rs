@@ -28,6 +28,7 @@ mod table;
 mod transaction;
 mod trusts;
 mod writes;
+mod trustee;
 
 pub use actors::{ActorRecord, CreateOutcome, NewActor, Snapshot, Wanted};
 pub use attributes::{Attribute, StoredAttribute};
@@ -43,6 +44,7 @@ pub use lookups::{FoundActors, MAX_CANDIDATES};
 pub use notices::{Notice, NoticeKind};
 pub use properties::{Change, Expect, Stored, StoredProperty, WriteOutcome};
 pub use store::Store;
-pub use subscriptions::{DELIVERY_LEASE, Settled, Standing, Subscribed, SubscriptionRecord};
+pub use subscriptions::{DELIVERY_LEASE, Miss, Settled, Standing, Subscribed, SubscriptionRecord};
+pub use trustee::{TrusteeChange, TrusteeOutcome};
 pub use trusts::{Breaker, NextSecret, PENDING_FOR, PendingTrusts, TrustOutcome, TrustRecord};
 pub use writes::{MAX_TRANSACTION_ITEMS, Write};

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use actingweb_actor::{Actor, Caller, Credentials, FirstPage, Presented, Stored, Visit, VisitError};
+use actingweb_actor::{Actor, Caller, Credentials, FirstPage, Presented, Stored, TrustRecord, Visit, VisitError};
 use actingweb_hooks::Invocation;
-use actingweb_protocol::Name;
+use actingweb_protocol::{Name, PeerId};
 use actingweb_protocol::permission::{self, Access};
 
 use crate::authorization::credentials;
@@ -20,6 +20,8 @@ pub struct Admission {
     pub access: Access,
     /// Those of the wanted properties that exist.
     pub properties: HashMap<Name, Stored>,
+    /// The relationship with the peer that was asked for.
+    pub trust: Option<TrustRecord>,
 }
 
 impl Incoming {
@@ -30,11 +32,29 @@ impl Incoming {
     /// 404 for an actor that does not exist; 401 with a challenge for none or malformed credentials, 403 for those that
     /// are wrong or not enough, 429 after too many failed attempts; storage errors.
     pub async fn admit(&self, state: &AppState, properties: &[&Name]) -> Result<Admission, Problem> {
+        self.admit_with(state, None, properties).await
+    }
+
+    /// [`Incoming::admit`] to what concerns a peer: the relationship with it is read in the same call.
+    ///
+    /// # Errors
+    /// As [`Incoming::admit`].
+    pub async fn admit_about(&self, state: &AppState, peer: Option<&PeerId>) -> Result<Admission, Problem> {
+        self.admit_with(state, peer, &[]).await
+    }
+
+    async fn admit_with(
+        &self,
+        state: &AppState,
+        peer: Option<&PeerId>,
+        properties: &[&Name],
+    ) -> Result<Admission, Problem> {
         let presented = credentials(&self.headers);
         if matches!(presented, Ok(Credentials::Basic { .. })) && self.verb != Verb::Get {
             self.check_origin(state)?;
         }
-        let admission = self.look_up(state, presented.as_ref().unwrap_or(&Credentials::None), properties).await?;
+        let credentials = presented.as_ref().unwrap_or(&Credentials::None);
+        let admission = self.look_up(state, credentials, peer, properties).await?;
         self.authorize(state, presented, admission)
     }
 
@@ -92,19 +112,20 @@ impl Incoming {
     /// # Errors
     /// 404 for an actor that does not exist; storage errors.
     pub async fn find(&self, state: &AppState) -> Result<Actor, Problem> {
-        Ok(self.look_up(state, &Credentials::None, &[]).await?.actor)
+        Ok(self.look_up(state, &Credentials::None, None, &[]).await?.actor)
     }
 
     async fn look_up(
         &self,
         state: &AppState,
         credentials: &Credentials,
+        peer: Option<&PeerId>,
         properties: &[&Name],
     ) -> Result<Admission, Problem> {
         let id = self.actor_id()?;
         let address = self.address();
         let presented = Presented { credentials, address: address.as_deref() };
-        let visit = state.actors.visit(&id, &presented, properties, self.context.deadline).await?;
+        let visit = state.actors.visit_about(&id, &presented, peer, properties, self.context.deadline).await?;
         Ok(self.admission_of(state, visit.ok_or_else(unknown_actor)?))
     }
 
@@ -116,7 +137,7 @@ impl Incoming {
     fn admission_of(&self, state: &AppState, visit: Visit) -> Admission {
         self.context.note_caller(visit.actor.id(), visit.caller.kind());
         let access = state.hooks.policy().access(visit.caller, visit.changed_by.as_ref());
-        Admission { actor: visit.actor, access, properties: visit.properties }
+        Admission { actor: visit.actor, access, properties: visit.properties, trust: visit.trust }
     }
 
     /// What hooks learn of this request.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actingweb_actor::{ActorError, ListError};
+use actingweb_actor::{ActorError, ListError, TrustError};
 use actingweb_hooks::HookFailure;
 use actingweb_protocol::NameError;
 use actingweb_protocol::json::JsonError;
@@ -167,6 +167,23 @@ impl From<ListError> for Problem {
             ListError::Denied(denied) => denied.into(),
             ListError::Plain(_) => Self::conflict(error.to_string()),
             ListError::Actor(error) => error.into(),
+        }
+    }
+}
+
+impl From<TrustError> for Problem {
+    fn from(error: TrustError) -> Self {
+        let reason = error.to_string();
+        match error {
+            TrustError::Invalid(_) => Self::bad_request(reason),
+            TrustError::Forbidden(_) => Self::forbidden(reason),
+            TrustError::Missing => Self::not_found(reason),
+            TrustError::Conflict(_) => Self::conflict(reason),
+            TrustError::Full { retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, reason).retry_after(retry_after)
+            }
+            TrustError::Peer(_) => Self::new(StatusCode::BAD_GATEWAY, reason),
+            TrustError::Actor(error) => error.into(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actingweb_actor::Actors;
+use actingweb_actor::{Actors, Trusts};
 use actingweb_hooks::Hooks;
 use actingweb_protocol::Entropy;
 
@@ -13,6 +13,8 @@ use actingweb_protocol::Entropy;
 pub struct AppState {
     /// The actors of this deployment.
     pub actors: Actors,
+    /// Their relationships with other actors.
+    pub trusts: Trusts,
     /// The application's hooks.
     pub hooks: Hooks,
     /// The deployment's URL, without a trailing slash: from configuration, never from the Host header.
@@ -31,10 +33,17 @@ pub struct AppState {
 impl AppState {
     /// State for one process.
     #[must_use]
-    pub fn new(actors: Actors, hooks: Hooks, base_url: &str, entropy: Arc<dyn Entropy>, time_limit: Duration) -> Self {
+    pub fn new(
+        (actors, trusts): (Actors, Trusts),
+        hooks: Hooks,
+        base_url: &str,
+        entropy: Arc<dyn Entropy>,
+        time_limit: Duration,
+    ) -> Self {
         let cold = Arc::new(AtomicBool::new(true));
         Self {
             actors,
+            trusts,
             hooks,
             base_url: base_url.trim_end_matches('/').into(),
             entropy,

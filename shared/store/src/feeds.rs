@@ -10,14 +10,14 @@ mod grants;
 mod receive;
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use actingweb_protocol::feed::{Pending, Queue};
+use actingweb_protocol::feed::{Kept, Pending, Queue};
 use actingweb_protocol::subscription::{Granularity, Scope};
 use actingweb_protocol::{ActorId, PeerId, Timestamp};
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use generations::Generation;
 pub use grants::GrantRecord;
@@ -62,6 +62,10 @@ pub struct FeedRecord {
     pub acknowledged: u64,
     /// Whether an acknowledgement is under way.
     pub acknowledging: bool,
+    /// The number of the last diff that hooks were told of, where there are hooks.
+    pub told: u64,
+    /// How often bringing it up to date failed in a row.
+    pub failures: u32,
     /// When the actor subscribed.
     pub created_at: Timestamp,
     /// Which data is valid; empty before the first.
@@ -85,6 +89,8 @@ impl FeedRecord {
             doubtful: BTreeSet::new(),
             acknowledged: 0,
             acknowledging: false,
+            told: 0,
+            failures: 0,
             created_at,
             generation: String::new(),
             version: String::new(),
@@ -102,7 +108,8 @@ impl FeedRecord {
     }
 
     /// The work of bringing it up to date.
-    pub(crate) fn resync(&self) -> DueWork {
+    #[must_use]
+    pub fn resync(&self) -> DueWork {
         DueWork::Resync { peer: self.peer.clone(), subscription: self.id.clone() }
     }
 
@@ -117,6 +124,8 @@ impl FeedRecord {
         put("created_at", number(self.created_at.as_millis()));
         put("data_generation", text(&self.generation));
         put("acknowledged", number(signed(self.acknowledged)));
+        put("told", number(signed(self.told)));
+        put("failures", number(self.failures.into()));
         put("version", text(&self.version));
         if let Some(subtarget) = &self.scope.subtarget {
             put("subtarget", text(subtarget));
@@ -168,6 +177,8 @@ impl FeedRecord {
             doubtful: doubtful.map_err(wrong("doubtful"))?,
             acknowledged: count("acknowledged")?,
             acknowledging: count("acknowledging")? == 1,
+            told: count("told")?,
+            failures: u32::try_from(count("failures")?).unwrap_or(u32::MAX),
             created_at: row.timestamp("created_at")?,
             generation: row.text("data_generation")?.to_owned(),
             version: row.text("version")?.to_owned(),
@@ -245,21 +256,25 @@ impl Store {
     }
 
     /// Stores a subscription that the peer answered to, announced before by [`Store::expect_feed`]; the reading of all
-    /// its data becomes due, in case that whoever subscribes dies before.
+    /// its data becomes due, in case that whoever subscribes dies before. `None` when the peer has another subscription
+    /// of that id.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn start_feed(&self, actor: &ActorId, mut feed: FeedRecord) -> Result<FeedRecord, StoreError> {
+    pub async fn start_feed(&self, actor: &ActorId, mut feed: FeedRecord) -> Result<Option<FeedRecord>, StoreError> {
         feed.version = self.nonce();
         let due = self.now().plus(SUBSCRIBING_FOR);
         let less = Item::from([(":less".to_owned(), number(-1))]);
         let parts = vec![
-            self.put_part(feed.item(actor), None)?,
+            self.put_part(feed.item(actor), Some(Condition::absent()))?,
             self.update_part(expected_key(actor, &feed.peer), "ADD waiting :less", less, None)?,
             self.due_part(actor, due, feed.resync())?,
         ];
         match self.transact(parts).await? {
-            Ok(()) => Ok(feed),
+            Ok(()) => Ok(Some(feed)),
+            Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
+                Ok(None)
+            }
             Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
         }
     }
@@ -290,8 +305,8 @@ impl Store {
         }
     }
 
-    /// Changes a feed as `change` says, whatever comes between; `change` gives false to leave it as it is. `None` when
-    /// the feed has ended.
+    /// Changes a feed as `change` says, whatever comes between; `change` gives false to leave it as it is. When it is then
+    /// to be brought up to date, or `retry` says so, that becomes due. `None` when the feed has ended.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -299,6 +314,7 @@ impl Store {
         &self,
         actor: &ActorId,
         seen: FeedRecord,
+        retry: Option<(Timestamp, DueWork)>,
         mut change: impl FnMut(&mut FeedRecord) -> bool,
     ) -> Result<Option<FeedRecord>, StoreError> {
         let mut pause = self.pauses();
@@ -311,7 +327,10 @@ impl Store {
             // What is owed must be done by somebody, if not by whoever notes it.
             let owed = (feed.stale && !seen.stale) || (!feed.doubtful.is_empty() && seen.doubtful.is_empty());
             let due = self.now().plus(GAP_TIMEOUT);
-            let parts = if owed { vec![self.due_part(actor, due, feed.resync())?] } else { Vec::new() };
+            let mut parts = if owed { vec![self.due_part(actor, due, feed.resync())?] } else { Vec::new() };
+            if let Some((due, work)) = &retry {
+                parts.push(self.due_part(actor, *due, work.clone())?);
+            }
             match self.put_feed(actor, &seen, feed, parts).await? {
                 Ok(feed) => return Ok(Some(feed)),
                 Err(Some(current)) => seen = current,
@@ -319,6 +338,49 @@ impl Store {
             }
             pause.wait("TransactWriteItems", "others are writing the same feed".to_owned()).await?;
         }
+    }
+
+    /// Remembers up to which diff hooks were told.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_told(&self, actor: &ActorId, feed: &FeedRecord, told: u64) -> Result<(), StoreError> {
+        let call = self
+            .inner
+            .client
+            .update_item()
+            .table_name(&self.inner.table)
+            .set_key(Some(feed.key(actor)))
+            .update_expression("SET told = :told")
+            .condition_expression("attribute_exists(pk) AND told < :told")
+            .expression_attribute_values(":told", number(signed(told)));
+        match self.attempt("UpdateItem", || call.clone().send()).await? {
+            Attempt::Done(_) => Ok(()),
+            // Ended, or told by somebody who came further.
+            Attempt::Refused(error) if error.is_conditional_check_failed_exception() => Ok(()),
+            Attempt::Refused(error) => Err(refused("UpdateItem", error)),
+        }
+    }
+
+    /// Puts what the peer has under some names (`None` when it has nothing there) in place of what was doubtful, if the
+    /// feed is still as it was `seen`. `Err` in the result is the feed as it is now, `None` when it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn settle_doubts(
+        &self,
+        actor: &ActorId,
+        seen: &FeedRecord,
+        values: &BTreeMap<String, Option<Value>>,
+    ) -> Result<Result<FeedRecord, Option<FeedRecord>>, StoreError> {
+        let mut feed = seen.clone();
+        feed.doubtful.retain(|name| !values.contains_key(name));
+        feed.failures = 0;
+        let known = values.iter().filter_map(|(name, value)| Some((name.clone(), Kept::Value(value.clone()?))));
+        let all = values.keys().map(|name| (name.clone(), Kept::TooLarge));
+        let partition = feed.partition(actor, &feed.generation);
+        let (parts, _) = self.difference(&partition, &all.collect(), &known.collect())?;
+        self.put_feed(actor, seen, feed, parts).await
     }
 
     /// Ends a subscription; its data goes to the worker. False when it had ended already.

@@ -23,8 +23,8 @@ pub type Taken = Pending;
 /// What became of a diff that arrived.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
-    /// It was applied, and with it what had waited for it, in this order.
-    Applied(Vec<Taken>),
+    /// It was applied, and with it what had waited for it, in this order. The feed is as given.
+    Applied(Vec<Taken>, Box<FeedRecord>),
     /// It was applied before, or waits already.
     Duplicate,
     /// It waits for those before it, or until everything was read anew.
@@ -58,7 +58,7 @@ impl Store {
             let (received, written) = match arrival {
                 Arrival::Duplicate => return Ok(Received::Duplicate),
                 Arrival::Apply(due) => match self.apply_due(actor, seen.clone(), due).await? {
-                    Ok(taken) => return Ok(Received::Applied(taken)),
+                    Ok((taken, feed)) => return Ok(Received::Applied(taken, Box::new(feed))),
                     Err(current) => (Received::Pending, Err(current)),
                 },
                 Arrival::Queued => (Received::Pending, self.open_gap(actor, &seen, feed).await?),
@@ -73,26 +73,38 @@ impl Store {
         }
     }
 
-    /// Applies what waits in a feed and is due, after everything was read anew.
+    /// Applies what follows on the last diff without a gap, of `more` that were fetched and of what waits. `None` when
+    /// the feed has ended. Nothing is applied to a feed whose data is to be read anew.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn catch_up(&self, actor: &ActorId, seen: FeedRecord) -> Result<Vec<Taken>, StoreError> {
+    pub async fn catch_up(
+        &self,
+        actor: &ActorId,
+        seen: FeedRecord,
+        more: &[Pending],
+    ) -> Result<Option<(Vec<Taken>, FeedRecord)>, StoreError> {
         let mut pause = self.pauses();
-        let mut seen = Some(seen);
-        while let Some(feed) = seen {
-            let mut queue = feed.queue.clone();
-            let due = queue.restart(queue.last());
-            if feed.stale || due.is_empty() {
-                break;
+        let mut seen = seen;
+        let mut taken = Vec::new();
+        loop {
+            let waiting = more.iter().cloned().chain(seen.queue.pending());
+            let due = Queue::new(seen.queue.last(), waiting).restart(seen.queue.last());
+            if seen.stale || due.is_empty() {
+                return Ok(Some((taken, seen)));
             }
-            match self.apply_due(actor, feed, due).await? {
-                Ok(taken) => return Ok(taken),
-                Err(current) => seen = current,
+            match self.apply_due(actor, seen, due).await? {
+                Ok((mut now, feed)) => {
+                    taken.append(&mut now);
+                    seen = feed;
+                }
+                Err(Some(current)) => {
+                    seen = current;
+                    pause.wait("TransactWriteItems", "others are writing the same feed".to_owned()).await?;
+                }
+                Err(None) => return Ok(None),
             }
-            pause.wait("TransactWriteItems", "others are writing the same feed".to_owned()).await?;
         }
-        Ok(Vec::new())
     }
 
     /// Stores a diff that waits, and makes fetching the missing ones due.
@@ -120,27 +132,27 @@ impl Store {
         actor: &ActorId,
         seen: FeedRecord,
         due: Vec<Pending>,
-    ) -> Result<Result<Vec<Taken>, Option<FeedRecord>>, StoreError> {
+    ) -> Result<Result<(Vec<Taken>, FeedRecord), Option<FeedRecord>>, StoreError> {
         let path = seen.scope.path().into_iter().map(str::to_owned).collect::<Vec<_>>();
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let mut seen = seen;
         let mut taken = 0;
         while let Some(rest) = due.get(taken..).filter(|rest| !rest.is_empty()) {
             let step = Step::first(&path, rest);
-            let (now, later) = rest.split_at(step.count);
+            let (now, _) = rest.split_at(step.count);
             let written = match &step.names {
-                Some(names) => self.apply_step(actor, &seen, &path, names, now, later).await?,
-                None => self.apply_by_copy(actor, &seen, &path, now, later).await?,
+                Some(names) => self.apply_step(actor, &seen, &path, names, now).await?,
+                None => self.apply_by_copy(actor, &seen, &path, now).await?,
             };
             match written {
                 Ok(feed) => seen = feed,
                 Err(current) if taken == 0 => return Ok(Err(current)),
-                // Whoever came first goes on with the rest, which waits in the row.
+                // Somebody else came first: what is left is looked at anew.
                 Err(_) => break,
             }
             taken += now.len();
         }
-        Ok(Ok(due.into_iter().take(taken).collect()))
+        Ok(Ok((due.into_iter().take(taken).collect(), seen)))
     }
 
     async fn apply_step(
@@ -150,7 +162,6 @@ impl Store {
         path: &[&str],
         names: &BTreeSet<String>,
         now: &[Pending],
-        later: &[Pending],
     ) -> Result<Result<FeedRecord, Option<FeedRecord>>, StoreError> {
         let known = names_that_matter(path, names, now);
         let old = self.remote_values(actor, seen, &known).await?;
@@ -168,9 +179,9 @@ impl Store {
         before.extend(unread.map(|name| (name.clone(), Kept::TooLarge)));
         let (mut parts, bytes) = self.difference(&feed.partition(actor, &feed.generation), &before, &new)?;
         if bytes > MAX_STEP_BYTES || parts.len() > MAX_NAMES {
-            return self.apply_by_copy(actor, seen, path, now, later).await;
+            return self.apply_by_copy(actor, seen, path, now).await;
         }
-        parts.extend(self.advance(actor, seen, &mut feed, now, later)?);
+        parts.extend(self.advance(actor, seen, &mut feed, now)?);
         self.put_feed(actor, seen, feed, parts).await
     }
 
@@ -181,7 +192,6 @@ impl Store {
         seen: &FeedRecord,
         path: &[&str],
         now: &[Pending],
-        later: &[Pending],
     ) -> Result<Result<FeedRecord, Option<FeedRecord>>, StoreError> {
         let mut data = self.remote(actor, seen).await?;
         let mut feed = seen.clone();
@@ -189,7 +199,7 @@ impl Store {
             feed.doubtful.append(&mut apply(&mut data, path, &diff.data).doubtful);
         }
         let generation = self.write_generation(actor, seen, &data).await?;
-        let mut parts = self.advance(actor, seen, &mut feed, now, later)?;
+        let mut parts = self.advance(actor, seen, &mut feed, now)?;
         parts.extend(self.replace_part(actor, seen, &mut feed, &generation)?);
         self.put_feed(actor, seen, feed, parts).await
     }
@@ -201,12 +211,9 @@ impl Store {
         seen: &FeedRecord,
         feed: &mut FeedRecord,
         now: &[Pending],
-        later: &[Pending],
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let last = now.last().map_or(seen.queue.last(), |diff| diff.sequence);
-        let mut waiting = seen.queue.pending();
-        waiting.extend(later.iter().cloned());
-        feed.queue = Queue::new(last, waiting);
+        feed.queue = Queue::new(last, seen.queue.pending());
         let mut parts = Vec::new();
         let gap = feed.queue.has_gap() && seen.gap_since.is_none();
         let doubts = !feed.doubtful.is_empty() && seen.doubtful.is_empty();

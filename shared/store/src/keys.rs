@@ -219,6 +219,11 @@ pub(crate) fn grant(peer: &PeerId) -> String {
     format!("GRANT#{}", escape(peer.as_str()))
 }
 
+/// What is known of a peer.
+pub(crate) fn known(peer: &PeerId, fact: &str) -> String {
+    format!("KNOWN#{}#{fact}", escape(peer.as_str()))
+}
+
 /// How many partitions share the work that is due.
 pub(crate) const DUE_SHARDS: u32 = 4;
 
@@ -231,6 +236,9 @@ pub(crate) fn due(shard: u32) -> String {
 pub(crate) fn due_shard(id: &ActorId) -> u32 {
     id.as_str().chars().next().and_then(|digit| digit.to_digit(16)).unwrap_or(0) % DUE_SHARDS
 }
+
+/// Partition of deliveries that were given up.
+pub(crate) const DEAD: &str = "DEAD";
 
 /// Escapes one part of a key: `#` separates parts and `%` escapes, so neither appears in the result by itself.
 pub(crate) fn escape(part: &str) -> String {

@@ -96,16 +96,16 @@ async fn an_actor_is_found_by_what_its_property_is_now() {
 
     assert_eq!(found(&bob, "email", "ann@example.org").await, nobody);
     ann.put("/properties/email", &json!("ann@example.org")).await.expect(204);
-    assert_eq!(found(&bob, "email", "ann@example.org").await, [ann.id.clone()]);
+    assert_eq!(found(&bob, "email", "ann@example.org").await, [ann.id.as_str()]);
     assert_eq!(found(&bob, "email", "Ann@example.org").await, nobody, "as it was written");
     assert_eq!(found(&bob, "phone", "ann@example.org").await, nobody, "another property");
     check_lookups(&site).await;
 
     ann.put("/properties/email", &json!("ann@example.org")).await.expect(204);
-    assert_eq!(found(&bob, "email", "ann@example.org").await, [ann.id.clone()], "written again");
+    assert_eq!(found(&bob, "email", "ann@example.org").await, [ann.id.as_str()], "written again");
     ann.put("/properties/email", &json!("new@example.org")).await.expect(204);
     assert_eq!(found(&bob, "email", "ann@example.org").await, nobody);
-    assert_eq!(found(&bob, "email", "new@example.org").await, [ann.id.clone()]);
+    assert_eq!(found(&bob, "email", "new@example.org").await, [ann.id.as_str()]);
     assert_eq!(check_lookups(&site).await, 1);
 
     // Neither an object nor what merges into one is found; a number is found by its text.
@@ -114,7 +114,7 @@ async fn an_actor_is_found_by_what_its_property_is_now() {
     ann.put("/properties/email/work", &json!("new@example.org")).await.expect(204);
     assert_eq!(found(&bob, "email", "new@example.org").await, nobody);
     ann.put("/properties/phone", &json!(4712)).await.expect(204);
-    assert_eq!(found(&bob, "phone", "4712").await, [ann.id.clone()]);
+    assert_eq!(found(&bob, "phone", "4712").await, [ann.id.as_str()]);
     ann.put("/properties/email", &json!("ann@example.org")).await.expect(204);
     assert_eq!(check_lookups(&site).await, 2);
 
@@ -125,7 +125,7 @@ async fn an_actor_is_found_by_what_its_property_is_now() {
     // A hook's own writes, which read nothing before.
     for email in ["one", "two", "two", "three"] {
         ann.post("/methods/rename", &json!(email)).await.expect(200);
-        assert_eq!(found(&bob, "email", email).await, [ann.id.clone()]);
+        assert_eq!(found(&bob, "email", email).await, [ann.id.as_str()]);
         assert_eq!(check_lookups(&site).await, 2);
     }
     for _ in 0..2 {
@@ -144,7 +144,7 @@ async fn writes_of_many_properties_take_their_look_up_rows_along() {
     assert_eq!(check_lookups(&site).await, 2);
     ann.post("/properties", &json!({ "email": "b", "phone": { "home": "1" }, "color": "red" })).await.expect(201);
     assert_eq!(check_lookups(&site).await, 1);
-    assert_eq!(found(&bob, "email", "b").await, [ann.id.clone()]);
+    assert_eq!(found(&bob, "email", "b").await, [ann.id.as_str()]);
 
     // As many as a transaction holds, look-up rows included; one more is refused as a whole, with the reason.
     let many = |count: usize| {
@@ -154,7 +154,7 @@ async fn writes_of_many_properties_take_their_look_up_rows_along() {
     };
     let refused = ann.post("/properties", &many(96)).await.problem(400);
     assert!(refused.detail().contains("101 items"), "{}", refused.detail());
-    assert_eq!(found(&bob, "email", "b").await, [ann.id.clone()]);
+    assert_eq!(found(&bob, "email", "b").await, [ann.id.as_str()]);
     ann.post("/properties", &many(95)).await.expect(201);
     assert_eq!(check_lookups(&site).await, 2);
 
@@ -283,7 +283,7 @@ async fn twenty_writers_leave_one_look_up_row_that_fits() {
     }
     ann.put("/properties/email", &json!("last")).await.expect(204);
     assert_eq!(check_lookups(&site).await, 1);
-    assert_eq!(found(&ann, "email", "last").await, [ann.id.clone()]);
+    assert_eq!(found(&ann, "email", "last").await, [ann.id.as_str()]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -75,7 +75,7 @@ impl Request<'_> {
                 Ok(Change::Put(guard.write(Op::Put, name, below, merged).await?))
             }
         };
-        self.admission.actor.decide_property(name, stored, merge).await??;
+        self.admission.actor.decide_property(&self.path, stored, merge).await??;
         Ok(no_content())
     }
 
@@ -111,7 +111,7 @@ impl Request<'_> {
                 Ok(if below.is_empty() { Change::Delete } else { Change::Put(rest) })
             }
         };
-        self.admission.actor.decide_property(name, stored, remove).await??;
+        self.admission.actor.decide_property(&self.path, stored, remove).await??;
         Ok(no_content())
     }
 

@@ -1,12 +1,16 @@
 //! The handle that hooks and handlers work with.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use actingweb_protocol::{ActorId, Deadline, Name, Timestamp};
-use actingweb_store::{ActorRecord, Change, DueJob, Expect, FirstPage, ListRecord, Store, Stored, Wanted, WriteOutcome};
+use actingweb_protocol::subscription::{Change as Told, PROPERTIES, Scope, deleted};
+use actingweb_protocol::{ActorId, Deadline, Name, PropertyPath, Timestamp, nested};
+use actingweb_store::{
+    ActorRecord, Change, Decision, DueJob, FirstPage, Home, ListRecord, LogView, Store, Stored, Wanted, Write,
+};
 use serde_json::{Map, Value};
 
-use crate::{ActorError, ListError, limits};
+use crate::{ActorError, limits, operations};
 
 /// One actor: its identity and its state. Cheap to clone.
 ///
@@ -16,19 +20,25 @@ use crate::{ActorError, ListError, limits};
 pub struct Actor {
     record: Arc<ActorRecord>,
     store: Store,
+    log: LogView,
 }
 
 impl Actor {
     /// A handle on a stored actor.
     #[must_use]
     pub fn new(record: ActorRecord, store: Store) -> Self {
-        Self { record: Arc::new(record), store }
+        Self { record: Arc::new(record), store, log: LogView::default() }
+    }
+
+    /// The same actor, knowing where its change log stands.
+    pub(crate) fn knowing(self, log: LogView) -> Self {
+        Self { log, ..self }
     }
 
     /// The same actor with another deadline.
     #[must_use]
     pub fn with_deadline(&self, deadline: Deadline) -> Self {
-        Self { record: Arc::clone(&self.record), store: self.store.with_deadline(deadline) }
+        Self { store: self.store.with_deadline(deadline), ..self.clone() }
     }
 
     /// Its id.
@@ -99,6 +109,11 @@ impl Actor {
         &self.store
     }
 
+    /// What a write is made on.
+    pub(crate) fn place(&self) -> (&ActorId, &LogView) {
+        (self.id(), &self.log)
+    }
+
     /// All properties, in the order of their names: one call per MB, at most two in sequence; a list as `{"_list": true, "count": n}`.
     ///
     /// # Errors
@@ -140,10 +155,18 @@ impl Actor {
     /// As [`Actor::set_property`].
     pub async fn write_property(&self, name: &Name, value: &Value, seen: Option<&Stored>) -> Result<(), ActorError> {
         limits::check_value(name.as_str(), value)?;
-        match self.store.put_property(self.id(), name, value, Expect::Any, seen).await? {
-            WriteOutcome::Written(_) => Ok(()),
-            WriteOutcome::Stale(_) => Err(ActorError::is_list(name)),
-        }
+        let seen = seen.map(|seen| (name.clone(), seen.clone())).into_iter().collect();
+        let decide = |mut seen: HashMap<Name, Stored>| {
+            let decision = match seen.remove(name) {
+                Some(Stored::List(_)) => Err(ActorError::is_list(name)),
+                _ => Ok(Decision {
+                    writes: vec![Write::PutValue(name.clone(), value.clone())],
+                    changes: vec![Told::property(name.as_str(), value.clone())],
+                }),
+            };
+            std::future::ready(decision.map(|decision| (decision, ())))
+        };
+        self.store.change_at(self.place(), &Home::Properties, seen, decide).await?
     }
 
     /// Reads, changes and writes a property as one step: `change` gets the current value and returns the new one
@@ -158,17 +181,17 @@ impl Actor {
         let name = parse(name)?;
         let current = self.stored(&name).await?;
         let decide = |value| std::future::ready(Ok(change(value).map_or(Change::Delete, Change::Put)));
-        self.decide_property(&name, current, decide).await?
+        self.decide_property(&whole(&name), current, decide).await?
     }
 
-    /// Like [`Actor::update_property`] with a decision that may wait or refuse; `current` was read already. The inner
-    /// error is the decision's own.
+    /// Like [`Actor::update_property`] with a decision that may wait or refuse; `current` was read already. The decision
+    /// is about the whole value, also where only what is at `path` changes. The inner error is the decision's own.
     ///
     /// # Errors
     /// As [`Actor::update_property`].
     pub async fn decide_property<E, F, Fut>(
         &self,
-        name: &Name,
+        path: &PropertyPath,
         current: Option<Stored>,
         mut decide: F,
     ) -> Result<Result<(), E>, ActorError>
@@ -177,22 +200,38 @@ impl Actor {
         F: FnMut(Option<Value>) -> Fut,
         Fut: Future<Output = Result<Change, E>>,
     {
-        let checked = |stored| {
-            let value = match stored {
+        let name = &path.name;
+        let seen = current.map(|current| (name.clone(), current)).into_iter().collect();
+        let checked = |mut seen: HashMap<Name, Stored>| {
+            let current = match seen.remove(name) {
                 Some(Stored::List(_)) => Err(ActorError::is_list(name)),
-                Some(Stored::Value(property)) => Ok(Some(property.value)),
+                Some(Stored::Value(property)) => Ok(Some((property.value, property.version))),
                 None => Ok(None),
             };
-            let decision = value.map(&mut decide);
+            let decision = current.map(|current| {
+                let (old, version) = current.unzip();
+                (decide(old.clone()), old, version)
+            });
             async {
-                let change = decision?.await?;
-                if let Change::Put(value) = &change {
-                    limits::check_value(name.as_str(), value)?;
-                }
-                Ok(change)
+                let (decision, old, version) = decision?;
+                let (write, told) = match decision.await? {
+                    Change::Keep => return Ok((Decision::default(), ())),
+                    Change::Put(value) => {
+                        limits::check_value(name.as_str(), &value)?;
+                        let told = told_of(path, old.as_ref(), &value);
+                        (Write::ReplaceValue(name.clone(), value, version), told)
+                    }
+                    Change::Delete => match version {
+                        Some(version) => {
+                            (Write::DeleteSeen(name.clone(), version), Told::property(name.as_str(), deleted()))
+                        }
+                        None => return Ok((Decision::default(), ())),
+                    },
+                };
+                Ok((Decision { writes: vec![write], changes: vec![told] }, ()))
             }
         };
-        Ok(self.store.update_property(self.id(), name, current, checked).await?)
+        Ok(self.store.change_at(self.place(), &Home::Properties, seen, checked).await?)
     }
 
     /// Deletes a property, plain or list; one that is not there is no error.
@@ -201,14 +240,12 @@ impl Actor {
     /// [`ActorError::Invalid`] for what is no name; storage errors.
     pub async fn delete_property(&self, name: &str) -> Result<(), ActorError> {
         let name = parse(name)?;
-        match self.store.delete_property(self.id(), &name, Expect::Any, None).await? {
-            WriteOutcome::Written(_) => Ok(()),
-            WriteOutcome::Stale(seen) => match self.delete_list(&name, seen, false).await {
-                Ok(()) | Err(ListError::Missing(_)) => Ok(()),
-                Err(ListError::Actor(error)) => Err(error),
-                Err(error) => Err(ActorError::Conflict(error.to_string())),
-            },
+        // Nobody is told of the end of what was not there.
+        let seen = if self.log.has_subscribers() { self.stored(&name).await? } else { None };
+        if seen.is_none() && self.log.has_subscribers() {
+            return Ok(());
         }
+        self.delete_whatever(&name, seen, None).await
     }
 
     /// Deletes a property if it is still as it was seen; whatever came since stays.
@@ -216,19 +253,37 @@ impl Actor {
     /// # Errors
     /// Storage errors.
     pub async fn delete_seen(&self, seen: Stored) -> Result<(), ActorError> {
-        let name = seen.name().clone();
-        match seen {
-            Stored::Value(_) => {
-                let expect = Expect::Version(seen.version().to_owned());
-                self.store.delete_property(self.id(), &name, expect, Some(&seen)).await?;
-            }
-            Stored::List(_) => match self.delete_list(&name, Some(seen), true).await {
-                Ok(()) | Err(ListError::Missing(_) | ListError::Plain(_) | ListError::Changed(_)) => {}
-                Err(ListError::Actor(error)) => return Err(error),
-                Err(error) => return Err(ActorError::Conflict(error.to_string())),
-            },
-        }
-        Ok(())
+        let (name, version) = (seen.name().clone(), seen.version().to_owned());
+        self.delete_whatever(&name, Some(seen), Some(version)).await
+    }
+
+    /// Deletes what stands under a name, with `only` if it is still this version.
+    async fn delete_whatever(
+        &self,
+        name: &Name,
+        seen: Option<Stored>,
+        only: Option<String>,
+    ) -> Result<(), ActorError> {
+        let seen = seen.map(|seen| (name.clone(), seen)).into_iter().collect();
+        let mut looked = false;
+        let decide = |mut seen: HashMap<Name, Stored>| {
+            let current = seen.remove(name);
+            let is_other = only.as_ref().is_some_and(|only| current.as_ref().is_none_or(|now| now.version() != only));
+            let writes = match (current, &only) {
+                _ if is_other => None,
+                (Some(Stored::List(list)), _) => Some((Write::DeleteList(list), operations::deleted(name))),
+                (Some(Stored::Value(_)), Some(only)) => {
+                    Some((Write::DeleteSeen(name.clone(), only.clone()), Told::property(name.as_str(), deleted())))
+                }
+                // Whatever else is there when the write meets it.
+                (None, _) if looked => None,
+                _ => Some((Write::DeleteValue(name.clone()), Told::property(name.as_str(), deleted()))),
+            };
+            looked = true;
+            let decision = writes.map(|(write, told)| Decision { writes: vec![write], changes: vec![told] });
+            std::future::ready(Ok::<_, ActorError>((decision.unwrap_or_default(), ())))
+        };
+        self.store.change_at(self.place(), &Home::Properties, seen, decide).await?
     }
 
     /// Deletes every property, lists too.
@@ -236,7 +291,7 @@ impl Actor {
     /// # Errors
     /// Storage errors; some properties may be gone by then.
     pub async fn delete_properties(&self) -> Result<(), ActorError> {
-        Ok(self.store.delete_properties(self.id()).await?)
+        Ok(self.store.delete_properties(self.id(), &self.log).await?)
     }
 
     /// Deletes the actor: from here on it is unknown to every request. What it owned is removed by the returned job,
@@ -247,6 +302,20 @@ impl Actor {
     pub async fn bury(&self) -> Result<Option<DueJob>, ActorError> {
         Ok(self.store.bury_actor(&self.record).await?)
     }
+}
+
+fn whole(name: &Name) -> PropertyPath {
+    PropertyPath { name: name.clone(), below: Vec::new() }
+}
+
+/// What is told of a property that was `old` and is `new` now: the part at `path` where nothing else changed.
+fn told_of(path: &PropertyPath, old: Option<&Value>, new: &Value) -> Told {
+    let name = path.name.as_str();
+    if path.below.is_empty() || !nested::differs_only_at(old, new, &path.below) {
+        return Told::property(name, new.clone());
+    }
+    let scope = Scope { resource: Some(path.below.join("/")), ..Scope::subtarget(PROPERTIES, name) };
+    Told::of(scope, nested::get(new, &path.below).cloned().unwrap_or_else(deleted))
 }
 
 /// How a property appears among others.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_protocol::permission::{Caller, PermissionOverride};
-use actingweb_protocol::{ActorId, Clock, Creator, Deadline, Entropy, Keys, Name, PeerId, Purpose, random_hex};
-use actingweb_store::{ActorRecord, CreateOutcome, DueJob, FirstPage, NewActor, Snapshot, Store, StoreError, Stored, TrustRecord, Wanted};
+use actingweb_protocol::{ActorId, Clock, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
+use actingweb_store::{ActorRecord, CreateOutcome, DueJob, FeedRecord, FirstPage, LogView, NewActor, Snapshot, Store, StoreError, Stored, TrustRecord, Wanted};
 use futures_util::future::try_join;
+use tokio::time::Instant;
 
 use crate::{Actor, ActorError, Credentials, limits};
 
@@ -103,6 +104,10 @@ pub struct Visit {
     pub properties: HashMap<Name, Stored>,
     /// The relationship with the peer that was asked for.
     pub trust: Option<TrustRecord>,
+    /// The actor's subscription to a peer that was asked for.
+    pub feed: Option<FeedRecord>,
+    /// Whether the actor is just subscribing to that peer, so that a subscription may be unknown still.
+    pub subscribing: bool,
 }
 
 impl Actors {
@@ -156,9 +161,12 @@ impl Actors {
             unique_creator: self.unique_creator,
         };
         let store = self.store.with_deadline(deadline);
+        let began = Instant::now();
         match store.create_actor(new).await.map_err(ActorError::from)? {
             CreateOutcome::Created(record) => {
-                Ok(CreatedActor { actor: Actor::new(record, store), passphrase, is_new: true })
+                // Nobody can have a trust with what did not exist when it was made.
+                let actor = Actor::new(record, store).knowing(LogView::read(None, began));
+                Ok(CreatedActor { actor, passphrase, is_new: true })
             }
             CreateOutcome::CreatorTaken(id) => {
                 let wanted = Wanted { address, ..Wanted::default() };
@@ -182,7 +190,7 @@ impl Actors {
         }
     }
 
-    /// Finds an actor, who is calling it, and some of its properties (at most 98): one call to storage, and one more
+    /// Finds an actor, who is calling it, and some of its properties (at most 97): one call to storage, and one more
     /// that counts a failed attempt. `None` when there is no such actor, or no longer.
     ///
     /// # Errors
@@ -194,26 +202,25 @@ impl Actors {
         properties: &[&Name],
         deadline: Deadline,
     ) -> Result<Option<Visit>, VisitError> {
-        self.visit_about(id, from, None, properties, deadline).await
+        self.visit_for(id, from, Wanted { properties, ..Wanted::default() }, deadline).await
     }
 
-    /// [`Actors::visit`] with the relationship with a peer, read in the same call.
+    /// [`Actors::visit`] with whatever else is wanted, read in the same call; what the caller presented is added.
     ///
     /// # Errors
     /// [`VisitError`].
-    pub async fn visit_about(
+    pub async fn visit_for(
         &self,
         id: &ActorId,
         from: &Presented<'_>,
-        peer: Option<&PeerId>,
-        properties: &[&Name],
+        wanted: Wanted<'_>,
         deadline: Deadline,
     ) -> Result<Option<Visit>, VisitError> {
         let store = self.store.with_deadline(deadline);
         let is_basic = matches!(from.credentials, Credentials::Basic { .. });
         let secret = from.credentials.presented_secret();
         let address = from.address.filter(|_| is_basic);
-        let wanted = Wanted { properties, peer, secret: secret.as_ref(), address, ..Wanted::default() };
+        let wanted = Wanted { secret: secret.as_ref(), address, ..wanted };
         let mut snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
         let Some(record) = snapshot.actor.take() else { return Ok(None) };
         if snapshot.failures >= FREE_FAILURES {
@@ -228,9 +235,9 @@ impl Actors {
             Some(text) if caller.is_peer() => Some(read_override(id, &text)?),
             _ => None,
         };
-        let actor = Actor::new(record, store);
-        let Snapshot { properties, trust, .. } = snapshot;
-        Ok(Some(Visit { actor, caller, changed_by, properties, trust }))
+        let Snapshot { properties, trust, feed, subscribing, log, .. } = snapshot;
+        let actor = Actor::new(record, store).knowing(log);
+        Ok(Some(Visit { actor, caller, changed_by, properties, trust, feed, subscribing }))
     }
 
     /// [`Actors::visit`] with the first page of all properties, read at the same time for a caller that presents

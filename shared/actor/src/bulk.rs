@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use actingweb_protocol::permission::{Access, Operation, Subtree, WriteMode};
 use actingweb_protocol::{Name, PropertyPath};
-use actingweb_store::{ListChange, ListItem, ListRecord, MAX_TRANSACTION_ITEMS, Stored, Write};
-use serde_json::Value;
+use actingweb_protocol::subscription::{Change, PROPERTIES, Scope};
+use actingweb_store::{
+    Decision, Home, LOG_ITEMS, ListChange, ListItem, ListRecord, MAX_CHANGE_BYTES, MAX_TRANSACTION_ITEMS, Stored, Write,
+};
+use serde_json::{Map, Value};
 
 use crate::lists::list_of;
-use crate::{Actor, ActorError, ListError, limits};
+use crate::{Actor, ActorError, ListError, limits, operations};
 
 /// One property of a bulk write.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +64,12 @@ impl Actor {
             return Ok(HashMap::new());
         }
         let decide = |mut seen: HashMap<Name, Stored>| async move {
-            let mut decided = Vec::with_capacity(writes.len());
+            let mut decision = Decision::default();
             let mut deleted = HashMap::new();
             let mut lookups = 0;
             for (name, write) in writes {
                 let stored = seen.remove(name);
-                decided.push(match write {
+                decision.writes.push(match write {
                     BulkWrite::Value(_) if matches!(stored, Some(Stored::List(_))) => {
                         return Err(ActorError::is_list(name).into());
                     }
@@ -75,27 +78,37 @@ impl Actor {
                         permitted(access, name, stored, value)?
                     }
                     BulkWrite::List { description, explanation } => {
-                        self.create(name, stored, description.clone(), explanation.clone())?
+                        let (write, told) = self.create(name, stored, description.clone(), explanation.clone())?;
+                        decision.changes.push(told);
+                        write
                     }
                     BulkWrite::Items(items) => {
-                        let change = self.change_items(list_of(name, stored)?, items).await?;
+                        let (change, told) = self.change_items(list_of(name, stored)?, items).await?;
+                        decision.changes.extend(told);
                         deleted.insert(name.clone(), change.deletes.len());
                         Write::ChangeList(change)
                     }
                 });
             }
-            let size = lookups + decided.iter().map(Write::size).sum::<usize>();
-            if size > MAX_TRANSACTION_ITEMS {
-                let most = MAX_TRANSACTION_ITEMS;
+            decision.changes.extend(told_of_values(writes));
+            let size = lookups + decision.writes.iter().map(Write::size).sum::<usize>();
+            let most = MAX_TRANSACTION_ITEMS - LOG_ITEMS;
+            if size > most {
                 let reason = format!("this would write {size} items at once; at most {most} are: send it in parts");
                 return Err(ActorError::Invalid(reason).into());
             }
-            Ok((decided, deleted))
+            Ok((decision, deleted))
         };
-        self.store().change_properties(self.id(), seen, decide).await.map_err(ActorError::from)?
+        let done = self.store().change_at(self.place(), &Home::Properties, seen, decide).await;
+        done.map_err(ActorError::from)?
     }
 
-    async fn change_items(&self, mut list: ListRecord, items: &BulkItems) -> Result<ListChange, ListError> {
+    /// The change of a list, and what is told of it.
+    async fn change_items(
+        &self,
+        mut list: ListRecord,
+        items: &BulkItems,
+    ) -> Result<(ListChange, Vec<Change>), ListError> {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         // Appending needs to know no item that is there.
         let touches = |index: &u64| *index < list.length;
@@ -103,10 +116,15 @@ impl Actor {
         let known = if reads { self.items_of(&list).await? } else { Vec::new() };
         let place = |index: &u64| usize::try_from(*index).ok().and_then(|index| known.get(index));
         let mut puts = Vec::new();
-        let mut end = if reads { count(known.len()) } else { list.length };
+        let before = if reads { count(known.len()) } else { list.length };
+        let mut end = before;
+        let (mut told, mut new) = (Vec::new(), Vec::new());
         for (index, value) in &items.sets {
             let rank = match place(index) {
-                Some(item) => item.rank.clone(),
+                Some(item) => {
+                    told.push(operations::updated(&list.name, before, Some(*index), value, None));
+                    item.rank.clone()
+                }
                 None if *index > end => {
                     return Err(ListError::OutOfRange { name: list.name, index: *index, length: end });
                 }
@@ -115,16 +133,53 @@ impl Actor {
                     // After the last item there is always room.
                     let Some(rank) = self.rank_between(list.last.as_ref(), None)? else { continue };
                     list.last = Some(rank.clone());
+                    new.push(value.clone());
                     rank
                 }
             };
             puts.push(ListItem { rank, value: value.clone() });
         }
-        let gone = items.deletes.iter().filter(|index| !items.sets.contains_key(index)).filter_map(place);
-        let deletes: Vec<_> = gone.map(|item| item.rank.clone()).collect();
-        list.length = end.saturating_sub(count(deletes.len()));
-        Ok(ListChange { list, puts, deletes })
+        match new.as_slice() {
+            [] => {}
+            [item] => told.push(operations::appended(&list.name, end, item)),
+            _ => told.push(operations::extended(&list.name, end, new)),
+        }
+        let gone = items.deletes.iter().filter(|index| !items.sets.contains_key(index));
+        let gone: Vec<_> = gone.filter_map(|index| Some((*index, place(index)?.rank.clone()))).collect();
+        list.length = end.saturating_sub(count(gone.len()));
+        // From the end, so that no position moves that is still to be named.
+        told.extend(gone.iter().rev().map(|(index, _)| {
+            end = end.saturating_sub(1);
+            operations::removed(&list.name, end, *index)
+        }));
+        let deletes = gone.into_iter().map(|(_, rank)| rank).collect();
+        Ok((ListChange { list, puts, deletes }, told))
     }
+}
+
+/// What is told of plain values written at once: one change of the target, or as many as it takes for each to fit an
+/// item; of a single value, a change of that property.
+fn told_of_values(writes: &[(Name, BulkWrite)]) -> Vec<Change> {
+    let mut parts: Vec<(usize, Map<String, Value>)> = Vec::new();
+    for (name, write) in writes {
+        let BulkWrite::Value(value) = write else { continue };
+        let size = name.as_str().len() + value.to_string().len();
+        match parts.last_mut() {
+            Some((sum, part)) if *sum + size <= MAX_CHANGE_BYTES => {
+                *sum += size;
+                part.insert(name.to_string(), value.clone());
+            }
+            _ => parts.push((size, Map::from_iter([(name.to_string(), value.clone())]))),
+        }
+    }
+    let told = parts.into_iter().map(|(_, mut part)| match (part.len(), part.keys().next().cloned()) {
+        (1, Some(name)) => {
+            let value = part.remove(&name).unwrap_or_default();
+            Change::property(name, value)
+        }
+        _ => Change::of(Scope::target(PROPERTIES), Value::Object(part)),
+    });
+    told.collect()
 }
 
 /// A write that replaces nothing the caller may not write; what is there must then still be what was looked at.

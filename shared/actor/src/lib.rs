@@ -11,18 +11,22 @@ mod bulk;
 mod credentials;
 mod directory;
 mod error;
+pub mod feeds;
 pub mod limits;
 mod lists;
 mod numbering;
+mod operations;
+pub mod peers;
 mod readers;
+mod subscriptions;
 mod trustee;
-
 pub mod trusts;
+
 pub use actingweb_protocol::Rank;
 pub use actingweb_protocol::permission::Caller;
 pub use actingweb_store::{
-    Attribute, Change, Diff, FirstPage, ListItem, ListRecord, LogEntry, LoggedChange, Stored, StoredAttribute,
-    StoredProperty, SubscriptionRecord, Told, TrustRecord,
+    Attribute, Change, Diff, FeedRecord, FirstPage, ListItem, ListRecord, LogEntry, LoggedChange, Stored, StoredAttribute,
+    StoredProperty, SubscriptionRecord, Told, TrustRecord, Wanted,
 };
 pub use actor::Actor;
 pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Presented, Visit, VisitError};
@@ -31,6 +35,7 @@ pub use bulk::{BulkItems, BulkWrite};
 pub use credentials::{Credentials, SESSION_PREFIX};
 pub use directory::{Directory, DirectoryError, Found};
 pub use error::ActorError;
+pub use feeds::{FeedError, Feeds};
 pub use lists::{ListEdit, ListError};
 pub use numbering::{Outstanding, Publishing};
 pub use readers::{access_of, readable};

@@ -8,9 +8,9 @@ use crate::ActorError;
 /// The largest value of a property or an attribute, in bytes of JSON text. DynamoDB's items hold 400 KB with their keys.
 pub const MAX_VALUE_BYTES: usize = 350_000;
 
-/// The most properties written by one request: they are read before in one call of 100 keys, beside the actor and its
-/// caller.
-pub const MAX_PROPERTIES_AT_ONCE: usize = actingweb_store::MAX_TRANSACTION_ITEMS - 2;
+/// The most properties written by one request: they are read before in one call of 100 keys, beside the actor, its
+/// caller and its change log.
+pub const MAX_PROPERTIES_AT_ONCE: usize = actingweb_store::MAX_TRANSACTION_ITEMS - 3;
 
 /// The most bytes of JSON text written by one request. DynamoDB's transactions hold 4 MB.
 pub const MAX_BYTES_AT_ONCE: usize = 3_500_000;

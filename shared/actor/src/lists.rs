@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actingweb_protocol::permission::Denied;
+use actingweb_protocol::subscription::Change;
 use actingweb_protocol::{Name, Rank};
-use actingweb_store::{Home, ListChange, ListItem, ListRecord, Stored, Write};
+use actingweb_store::{Decision, Home, ListChange, ListItem, ListRecord, Stored, Write};
 use serde_json::Value;
 
 use crate::actor::parse;
-use crate::{Actor, ActorError, limits};
+use crate::{Actor, ActorError, limits, operations};
 
 /// How often an edit starts again when the list changed while its position was looked up.
 const LOOKUPS: usize = 20;
@@ -83,8 +84,16 @@ pub enum ListError {
 
 /// What a decision on a list is: a change, or that positions moved while they were looked up.
 enum Plan {
-    Change(Box<ListChange>, u64),
+    Change(Box<Planned>),
     Moved,
+}
+
+struct Planned {
+    change: ListChange,
+    /// The position of the item concerned.
+    index: u64,
+    /// What subscribers are told.
+    told: Vec<Change>,
 }
 
 impl Actor {
@@ -207,12 +216,17 @@ impl Actor {
                         return Err(ListError::Changed(name.clone()));
                     }
                     match self.plan(list, edit).await? {
-                        Plan::Change(change, index) => Ok((vec![Write::ChangeList(*change)], Some(index))),
-                        Plan::Moved => Ok::<_, ListError>((Vec::new(), None)),
+                        Plan::Change(planned) => {
+                            let Planned { change, index, told } = *planned;
+                            // Of what stands elsewhere nobody is told.
+                            let changes = if *home == Home::Properties { told } else { Vec::new() };
+                            Ok((Decision { writes: vec![Write::ChangeList(change)], changes }, Some(index)))
+                        }
+                        Plan::Moved => Ok::<_, ListError>((Decision::default(), None)),
                     }
                 }
             };
-            let done = self.store().change_at(self.id(), home, known, decide).await.map_err(ActorError::from)??;
+            let done = self.store().change_at(self.place(), home, known, decide).await.map_err(ActorError::from)??;
             if let Some(index) = done {
                 return Ok(index);
             }
@@ -236,10 +250,12 @@ impl Actor {
         limits::check_texts(&texts)?;
         let decide = |mut known: HashMap<Name, Stored>| {
             let [description, explanation] = texts.clone();
-            let write = self.create(&name, known.remove(&name), description, explanation);
-            std::future::ready(write.map(|write| (vec![write], ())))
+            let created = self.create(&name, known.remove(&name), description, explanation);
+            let decision = |(write, told)| Decision { writes: vec![write], changes: vec![told] };
+            std::future::ready(created.map(|created| (decision(created), ())))
         };
-        self.store().change_properties(self.id(), HashMap::new(), decide).await.map_err(ActorError::from)?
+        let done = self.store().change_at(self.place(), &Home::Properties, HashMap::new(), decide).await;
+        done.map_err(ActorError::from)?
     }
 
     /// Deletes a list, with `only_seen` only if nobody changed it since it was read; its items are removed by the worker.
@@ -264,81 +280,100 @@ impl Actor {
                 Some(version) if *version != list.version => Err(ListError::Changed(name.clone())),
                 _ => Ok(list),
             });
-            std::future::ready(list.map(|list| (vec![Write::DeleteList(list)], ())))
+            let changes = if *home == Home::Properties { vec![operations::deleted(name)] } else { Vec::new() };
+            let decision = |list| Decision { writes: vec![Write::DeleteList(list)], changes };
+            std::future::ready(list.map(|list| (decision(list), ())))
         };
-        self.store().change_at(self.id(), home, known, decide).await.map_err(ActorError::from)?
+        self.store().change_at(self.place(), home, known, decide).await.map_err(ActorError::from)?
     }
 
     pub(crate) async fn stored_at(&self, home: &Home, name: &Name) -> Result<Option<Stored>, ActorError> {
         Ok(self.store().stored_at(self.id(), home, name).await?)
     }
 
-    /// The write that creates a list property, or changes the texts of one that was created meanwhile.
+    /// The write that creates a list property, or changes the texts of one that was created meanwhile, and what is told
+    /// of it.
     pub(crate) fn create(
         &self,
         name: &Name,
         stored: Option<Stored>,
         description: Option<String>,
         explanation: Option<String>,
-    ) -> Result<Write, ListError> {
+    ) -> Result<(Write, Change), ListError> {
         let list = match stored {
             None => self.store().new_list(Home::Properties, name.clone()),
             stored => list_of(name, stored)?,
         };
-        Ok(Write::ChangeList(described(list, description, explanation)))
+        let change = described(list, description, explanation);
+        let told = operations::described(&change.list);
+        Ok((Write::ChangeList(change), told))
     }
 
     async fn plan(&self, list: ListRecord, edit: ListEdit) -> Result<Plan, ListError> {
-        let length = list.length;
+        let (name, length) = (list.name.clone(), list.length);
         let edit = match edit {
             ListEdit::Insert(index, value) | ListEdit::Set(index, value) if index == length => ListEdit::Append(value),
             edit => edit,
         };
-        match edit {
+        let (more, less) = (length.saturating_add(1), length.saturating_sub(1));
+        let plan = match edit {
             ListEdit::Append(value) => {
                 let Some(rank) = self.rank_between(list.last.as_ref(), None)? else { return Ok(Plan::Moved) };
-                Ok(Plan::of(list, vec![ListItem { rank, value }], Vec::new(), length))
+                let told = operations::appended(&name, more, &value);
+                Plan::of(list, vec![ListItem { rank, value }], Vec::new(), length).telling([told])
             }
             ListEdit::Insert(index, value) => {
                 let (before, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
                 let low = before.as_ref().map(|item| &item.rank);
                 let Some(rank) = self.rank_between(low, Some(&at.rank))? else { return Ok(Plan::Moved) };
-                Ok(Plan::of(list, vec![ListItem { rank, value }], Vec::new(), index))
+                let told = operations::inserted(&name, more, index, &value);
+                Plan::of(list, vec![ListItem { rank, value }], Vec::new(), index).telling([told])
             }
             ListEdit::Set(index, value) | ListEdit::Replace(index, value) => {
                 let (_, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
-                Ok(Plan::replacing(list, at.rank, value, index))
+                let told = operations::updated(&name, length, Some(index), &value, None);
+                Plan::replacing(list, at.rank, value, index).telling([told])
             }
             ListEdit::Remove(index) => {
                 let (_, Some(at)) = self.around(&list, index).await? else { return Ok(Plan::Moved) };
-                Ok(Plan::of(list, Vec::new(), vec![at.rank], index))
+                let told = operations::removed(&name, less, index);
+                Plan::of(list, Vec::new(), vec![at.rank], index).telling([told])
             }
-            // Where an item stands that is named by its handle would take reading the list; nobody asks.
             ListEdit::SetItem(rank, value) => {
-                self.must_have(&list, &rank).await?;
-                Ok(Plan::replacing(list, rank, value, 0))
+                let (index, old) = self.placed(&list, &rank).await?;
+                let told = operations::updated(&name, length, index, &value, Some(&old));
+                Plan::replacing(list, rank, value, index.unwrap_or_default()).telling([told])
             }
             ListEdit::RemoveItem(rank) => {
-                self.must_have(&list, &rank).await?;
-                Ok(Plan::of(list, Vec::new(), vec![rank], 0))
+                let (index, old) = self.placed(&list, &rank).await?;
+                let told = match index {
+                    Some(index) => operations::removed(&name, less, index),
+                    None => operations::removed_item(&name, less, &old),
+                };
+                Plan::of(list, Vec::new(), vec![rank], index.unwrap_or_default()).telling([told])
             }
             ListEdit::SetValue(old, value) => {
                 let (index, found) = self.find(&list, |item| item.value == old).await?;
-                Ok(Plan::replacing(list, found.rank, value, index))
+                let told = operations::updated(&name, length, Some(index), &value, Some(&old));
+                Plan::replacing(list, found.rank, value, index).telling([told])
             }
             ListEdit::RemoveValue(old) => {
                 let (index, found) = self.find(&list, |item| item.value == old).await?;
-                Ok(Plan::of(list, Vec::new(), vec![found.rank], index))
+                let told = operations::removed(&name, less, index);
+                Plan::of(list, Vec::new(), vec![found.rank], index).telling([told])
             }
-            ListEdit::Move(from, to) => self.plan_move(list, from, to).await,
+            ListEdit::Move(from, to) => self.plan_move(list, from, to).await?,
             ListEdit::Clear => {
                 let list = self.store().emptied(self.id(), &list);
-                Ok(Plan::Change(Box::new(ListChange { list, puts: Vec::new(), deletes: Vec::new() }), 0))
+                Plan::of(list, Vec::new(), Vec::new(), 0).telling([operations::cleared(&name)])
             }
             ListEdit::Describe { description, explanation } => {
-                Ok(Plan::Change(Box::new(described(list, description, explanation)), 0))
+                let ListChange { list, .. } = described(list, description, explanation);
+                let told = operations::described(&list);
+                Plan::of(list, Vec::new(), Vec::new(), 0).telling([told])
             }
-        }
+        };
+        Ok(plan)
     }
 
     async fn plan_move(&self, list: ListRecord, from: u64, to: u64) -> Result<Plan, ListError> {
@@ -355,7 +390,12 @@ impl Actor {
             self.rank_between(before.as_ref().map(|item| &item.rank), Some(&at.rank))?
         };
         let Some(rank) = rank else { return Ok(Plan::Moved) };
-        Ok(Plan::of(list, vec![ListItem { rank, value: moved.value }], vec![moved.rank], to))
+        let (name, length) = (list.name.clone(), list.length);
+        let told = [
+            operations::removed(&name, length.saturating_sub(1), from),
+            operations::inserted(&name, length, to, &moved.value),
+        ];
+        Ok(Plan::of(list, vec![ListItem { rank, value: moved.value }], vec![moved.rank], to).telling(told))
     }
 
     pub(crate) fn rank_between(&self, low: Option<&Rank>, high: Option<&Rank>) -> Result<Option<Rank>, ListError> {
@@ -370,9 +410,14 @@ impl Actor {
         Ok(self.store().list_around(self.id(), list, index).await.map_err(ActorError::from)?)
     }
 
-    async fn must_have(&self, list: &ListRecord, rank: &Rank) -> Result<(), ListError> {
+    /// The item with a handle, and where it stands if somebody is to be told: that takes reading the list.
+    async fn placed(&self, list: &ListRecord, rank: &Rank) -> Result<(Option<u64>, Value), ListError> {
+        if self.place().1.has_subscribers() {
+            let (index, item) = self.find(list, |item| item.rank == *rank).await?;
+            return Ok((Some(index), item.value));
+        }
         match self.item_with(list, rank).await? {
-            Some(_) => Ok(()),
+            Some(item) => Ok((None, item.value)),
             None => Err(ListError::NoSuchItem(list.name.clone())),
         }
     }
@@ -390,11 +435,22 @@ impl Plan {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         list.length = (list.length + count(puts.len())).saturating_sub(count(deletes.len()));
         list.last = puts.iter().map(|item| &item.rank).chain(&list.last).max().cloned();
-        Self::Change(Box::new(ListChange { list, puts, deletes }), index)
+        Self::change(ListChange { list, puts, deletes }, index)
+    }
+
+    fn change(change: ListChange, index: u64) -> Self {
+        Self::Change(Box::new(Planned { change, index, told: Vec::new() }))
+    }
+
+    fn telling(mut self, told: impl IntoIterator<Item = Change>) -> Self {
+        if let Self::Change(planned) = &mut self {
+            planned.told.extend(told);
+        }
+        self
     }
 
     fn replacing(list: ListRecord, rank: Rank, value: Value, index: u64) -> Self {
-        Self::Change(Box::new(ListChange { list, puts: vec![ListItem { rank, value }], deletes: Vec::new() }), index)
+        Self::change(ListChange { list, puts: vec![ListItem { rank, value }], deletes: Vec::new() }, index)
     }
 }
 

@@ -66,6 +66,24 @@ pub fn remove(value: &mut Value, path: &[String]) -> bool {
         .is_some_and(|members| members.shift_remove(last).is_some())
 }
 
+/// Whether two values are the same but for what is at `path`, which one of them may lack. A value that is not there
+/// counts as an empty object.
+#[must_use]
+pub fn differs_only_at(old: Option<&Value>, new: &Value, path: &[String]) -> bool {
+    let Some((key, rest)) = path.split_first() else { return true };
+    let empty = Value::Object(Map::new());
+    let (Some(old), Some(new)) = (old.unwrap_or(&empty).as_object(), new.as_object()) else { return false };
+    let others = |members: &Map<String, Value>| members.len() - usize::from(members.contains_key(key));
+    if others(old) != others(new) || old.iter().any(|(name, value)| name != key && new.get(name) != Some(value)) {
+        return false;
+    }
+    match (old.get(key), new.get(key)) {
+        (old, Some(new)) => differs_only_at(old, new, rest),
+        // It was removed with all that was in it.
+        (_, None) => rest.is_empty(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -136,5 +154,20 @@ mod tests {
             prop_assert_eq!(get(&after, &keys), None);
             if !removed { prop_assert_eq!(after, old); }
         }
+    }
+
+    #[test]
+    fn a_change_of_a_part_alone_is_told_from_others() {
+        let path = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
+        let old = json!({ "a": { "x": 1, "y": 2 }, "b": 3 });
+        let only = |new: Value, at: &str| differs_only_at(Some(&old), &new, &path(at));
+        assert!(only(json!({ "a": { "x": 9, "y": 2 }, "b": 3 }), "a/x"));
+        assert!(only(json!({ "a": { "y": 2 }, "b": 3 }), "a/x"), "removed");
+        assert!(only(json!({ "a": { "x": 1, "y": 2, "z": 0 }, "b": 3 }), "a/z"), "added");
+        assert!(!only(json!({ "a": { "x": 9, "y": 2 }, "b": 4 }), "a/x"));
+        assert!(!only(json!({ "a": { "x": 9 }, "b": 3 }), "a/x"));
+        assert!(!only(json!({ "b": 3 }), "a/x"), "the parent went with it");
+        assert!(!differs_only_at(Some(&json!(1)), &json!({ "a": 1 }), &path("a")));
+        assert!(differs_only_at(None, &json!({ "a": { "b": 1 } }), &path("a/b")));
     }
 }

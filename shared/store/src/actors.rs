@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use actingweb_protocol::{ActorId, Creator, Name, PeerId, Timestamp};
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use tokio::time::Instant;
 
+use crate::changes::log_key;
 use crate::credentials::{PresentedSecret, Session, TrustCredential};
 use crate::feeds::expected_key;
 use crate::item::{Item, Row, number, text};
 use crate::properties::Stored;
 use crate::store::{Cancelled, refused};
 use crate::trusts::trust_key;
-use crate::{FeedRecord, Store, StoreError, TrustRecord, item, keys};
+use crate::{FeedRecord, LogHead, LogView, Store, StoreError, TrustRecord, item, keys};
 
 /// An actor as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub struct Wanted<'a> {
     pub secret: Option<&'a PresentedSecret>,
     /// The address whose failed attempts count.
     pub address: Option<&'a str>,
+    /// Whether to read where the change log stands: what a write needs to know.
+    pub log: bool,
 }
 
 /// What one request needs to know, read in one call.
@@ -76,6 +80,8 @@ pub struct Snapshot {
     pub actor: Option<ActorRecord>,
     /// Those of the wanted properties that exist.
     pub properties: HashMap<Name, Stored>,
+    /// Where the change log stands, if that was wanted.
+    pub log: LogView,
     /// The relationship with the wanted peer.
     pub trust: Option<TrustRecord>,
     /// The wanted subscription to a peer.
@@ -131,12 +137,18 @@ impl Store {
         }
         keys_wanted.extend(wanted.secret.map(|secret| secret.key(id)));
         keys_wanted.extend(wanted.address.map(|address| self.failures_key(id, address)));
+        keys_wanted.extend(wanted.log.then(|| log_key(id)));
+        let read_at = Instant::now();
         let items = self.batch_get(keys_wanted).await?;
         let mut snapshot = Snapshot::default();
+        if wanted.log {
+            snapshot.log = LogView::read(None, read_at);
+        }
         for found in &items {
             let row = Row::read(found)?;
             match row.text("sk")? {
                 keys::ACTOR => snapshot.actor = from_row(&row, id)?,
+                keys::LOG => snapshot.log = LogView::read(Some(LogHead::from_row(&row)?), read_at),
                 keys::TOKEN => snapshot.session = Some(Session::from_row(&row)?),
                 // A request for a relationship that nobody answered in time; DynamoDB removes it some time later.
                 _ if row.expired(self.now())? => {}

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use actingweb_protocol::subscription::{Change, Scope};
+use actingweb_protocol::subscription::{Change, Scope, deleted};
 use actingweb_protocol::{ActorId, Timestamp};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::item::{Item, Row, number, text};
 use crate::store::{Cancelled, refused};
 use crate::transaction::Condition;
-use crate::{Store, StoreError, item, keys};
+use crate::{LogView, Store, StoreError, item, keys};
 
 /// How long a change can be told to those who did not fetch it yet.
 pub(crate) const MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -265,6 +265,37 @@ impl Store {
             parts.push(self.put_part(LoggedChange { number, at, entry }.item(actor), Some(Condition::absent()))?);
         }
         Ok((parts, count))
+    }
+
+    /// Logs that everything in `scope` was deleted while the log stood at `before`; where it has moved on since, or begun,
+    /// that subscribers are to read again.
+    pub(crate) async fn log_end_of_all(
+        &self,
+        actor: &ActorId,
+        log: &LogView,
+        before: Option<LogHead>,
+        scope: Scope,
+    ) -> Result<(), StoreError> {
+        let mut pause = self.pauses();
+        loop {
+            let Some(head) = self.known_head(actor, log).await? else { return Ok(()) };
+            let unmoved = before.as_ref().is_some_and(|before| (before.last, before.subscribers) == (head.last, head.subscribers));
+            let entry = match unmoved {
+                true => LogEntry::Change(Change::of(scope.clone(), deleted())),
+                false => LogEntry::Resync(scope.clone()),
+            };
+            let is_suspended = head.suspended.iter().any(|suspended| suspended.covers(&scope));
+            let (parts, entries) = match head.subscribers {
+                0 => self.log_parts(actor, &head, &[], Room { items: 0, bytes: 0 })?,
+                _ => self.entry_parts(actor, &head, if is_suspended { Vec::new() } else { vec![entry] })?,
+            };
+            let Err(cancelled) = self.transact(parts).await? else {
+                log.advanced(head, entries);
+                return Ok(());
+            };
+            log.moved(moved_head(cancelled).ok());
+            pause.wait("TransactWriteItems", "others are writing to the same actor".to_owned()).await?;
+        }
     }
 
     /// Stops logging changes in `scope`. False when it was suspended already.

@@ -79,10 +79,10 @@ impl Store {
             return Ok(items);
         }
         if let Some(partition) = old {
-            items.push(self.delete_always(item::key(partition, actor.as_str()))?);
+            items.push(self.delete_part(item::key(partition, actor.as_str()), None)?);
         }
         if let Some(partition) = new {
-            items.push(self.put_always(item::new(partition, actor.as_str()))?);
+            items.push(self.put_part(item::new(partition, actor.as_str()), None)?);
         }
         Ok(items)
     }

@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 
+use actingweb_protocol::subscription::{PROPERTIES, Scope};
 use actingweb_protocol::{ActorId, Name};
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde_json::Value;
 
 use crate::item::{Item, Row, text};
 use crate::lookups::FOUND_BY;
-use crate::store::{Attempt, Cancelled, Pauses, key_of, refused};
+use crate::store::key_of;
 use crate::transaction::Condition;
-use crate::{Home, ListRecord, Store, StoreError, Write, item, keys};
+use crate::{Decision, Home, ListRecord, LogView, Store, StoreError, Write, item, keys};
 
 /// A plain property as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,30 +37,13 @@ pub enum Stored {
 
 /// What must be true of a property for a write to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expect {
+pub(crate) enum Expect {
     /// It is no list.
     Any,
     /// It does not exist.
     Absent,
     /// It is still this version.
     Version(String),
-}
-
-/// What a write that met something unexpected came to.
-enum Judged {
-    /// This, for good.
-    Final(WriteOutcome),
-    /// It may be tried again: the property owns this look-up row.
-    Owns(Option<String>),
-}
-
-/// How a conditional write ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WriteOutcome {
-    /// Done; this is the version now.
-    Written(String),
-    /// The expectation does not hold; this is what is there (`None`: nothing).
-    Stale(Option<Stored>),
 }
 
 /// What an update decided.
@@ -117,11 +99,6 @@ impl Stored {
 }
 
 impl Expect {
-    /// The same as a condition of DynamoDB with its values, for what owns no look-up row.
-    pub(crate) fn condition(&self) -> (&'static str, Option<Item>) {
-        self.owning(None).parts()
-    }
-
     /// The same as a condition of DynamoDB, and that what is there owns this look-up row, or none.
     pub(crate) fn owning(&self, found_by: Option<&str>) -> Condition {
         match (self, found_by) {
@@ -145,63 +122,6 @@ impl Expect {
 }
 
 impl Store {
-    /// Writes one property if `expect` holds, and its look-up row with it. `seen` is what was read under its name, if
-    /// anything was: a guess, which saves a call when it is right and the property is indexed.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when other writers kept coming between until the deadline; other [`StoreError`]s.
-    pub async fn put_property(
-        &self,
-        actor: &ActorId,
-        name: &Name,
-        value: &Value,
-        expect: Expect,
-        seen: Option<&Stored>,
-    ) -> Result<WriteOutcome, StoreError> {
-        let mut found_by = seen.and_then(Stored::found_by).map(str::to_owned);
-        let mut pause = None;
-        loop {
-            let outcome = self.try_put(actor, name, value, (&expect, found_by.as_deref())).await?;
-            match self.judge(actor, name, &expect, outcome).await? {
-                Judged::Final(outcome) => return Ok(outcome),
-                Judged::Owns(now) => found_by = now,
-            }
-            self.pause_again(&mut pause).await?;
-        }
-    }
-
-    async fn try_put(
-        &self,
-        actor: &ActorId,
-        name: &Name,
-        value: &Value,
-        (expect, found_by): (&Expect, Option<&str>),
-    ) -> Result<WriteOutcome, StoreError> {
-        let version = self.nonce();
-        let found_by = found_by.filter(|_| *expect != Expect::Absent);
-        if found_by != self.lookup_of(name, value).as_deref() {
-            let parts = self.put_value(actor, name, value, &version, (expect.clone(), found_by))?;
-            return self.write_with_lookup(parts, version).await;
-        }
-        let (condition, values) = expect.owning(found_by).parts();
-        let call = self
-            .inner
-            .client
-            .put_item()
-            .table_name(&self.inner.table)
-            .set_item(Some(property_item(actor, name, value, &version, found_by)))
-            .condition_expression(condition)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match self.attempt("PutItem", || call.clone().send()).await? {
-            Attempt::Done(_) => Ok(WriteOutcome::Written(version)),
-            Attempt::Refused(error) => match *error {
-                PutItemError::ConditionalCheckFailedException(failed) => stale(failed.item, &version),
-                other => Err(refused("PutItem", other)),
-            },
-        }
-    }
-
     /// The parts of a transaction that write a property and its look-up row; the property comes first.
     pub(crate) fn put_value(
         &self,
@@ -219,158 +139,17 @@ impl Store {
         Ok(parts)
     }
 
-    /// Deletes one property if `expect` holds, and its look-up row with it. Deleting what is not there is
-    /// [`WriteOutcome::Written`] under [`Expect::Any`]. `seen` is as for [`Store::put_property`].
-    ///
-    /// # Errors
-    /// As [`Store::put_property`].
-    pub async fn delete_property(
+    /// The parts of a transaction that delete a property and its look-up row; the property comes first.
+    pub(crate) fn delete_value(
         &self,
         actor: &ActorId,
         name: &Name,
-        expect: Expect,
-        seen: Option<&Stored>,
-    ) -> Result<WriteOutcome, StoreError> {
-        self.delete_found_by(actor, name, expect, seen.and_then(Stored::found_by).map(str::to_owned)).await
-    }
-
-    /// [`Store::delete_property`] of one that is thought to own this look-up row.
-    async fn delete_found_by(
-        &self,
-        actor: &ActorId,
-        name: &Name,
-        expect: Expect,
-        mut found_by: Option<String>,
-    ) -> Result<WriteOutcome, StoreError> {
-        let mut pause = None;
-        loop {
-            let outcome = self.try_delete(actor, name, (&expect, found_by.as_deref())).await?;
-            match self.judge(actor, name, &expect, outcome).await? {
-                Judged::Final(outcome) => return Ok(outcome),
-                Judged::Owns(now) => found_by = now,
-            }
-            self.pause_again(&mut pause).await?;
-        }
-    }
-
-    async fn try_delete(
-        &self,
-        actor: &ActorId,
-        name: &Name,
-        (expect, found_by): (&Expect, Option<&str>),
-    ) -> Result<WriteOutcome, StoreError> {
+        (expect, found_by): (Expect, Option<&str>),
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let key = item::key(&keys::actor(actor), &keys::property(name));
-        if found_by.is_some() {
-            let mut parts = vec![self.delete_part(key, Some(expect.owning(found_by)))?];
-            parts.extend(self.move_lookup(actor, found_by, None)?);
-            return self.write_with_lookup(parts, String::new()).await;
-        }
-        let (condition, values) = expect.condition();
-        let call = self
-            .inner
-            .client
-            .delete_item()
-            .table_name(&self.inner.table)
-            .set_key(Some(key))
-            .condition_expression(condition)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match self.attempt("DeleteItem", || call.clone().send()).await? {
-            Attempt::Done(_) => Ok(WriteOutcome::Written(String::new())),
-            Attempt::Refused(error) => match *error {
-                // Gone already: by somebody else, or by an attempt of ours whose reply was lost.
-                DeleteItemError::ConditionalCheckFailedException(failed) if failed.item.is_none() => {
-                    Ok(WriteOutcome::Stale(None))
-                }
-                DeleteItemError::ConditionalCheckFailedException(failed) => stale(failed.item, ""),
-                other => Err(refused("DeleteItem", other)),
-            },
-        }
-    }
-
-    /// Writes a property and its look-up row; only the property, which comes first, has a condition.
-    async fn write_with_lookup(
-        &self,
-        parts: Vec<TransactWriteItem>,
-        version: String,
-    ) -> Result<WriteOutcome, StoreError> {
-        let Err(Cancelled(reasons)) = self.transact(parts).await? else { return Ok(WriteOutcome::Written(version)) };
-        match reasons.into_iter().next() {
-            Some((code, current)) if code == "ConditionalCheckFailed" => stale(current, &version),
-            reason => Err(refused("TransactWriteItems", reason)),
-        }
-    }
-
-    /// What a write came to: whether its expectation does not hold, or only the guess which look-up row is owned.
-    async fn judge(
-        &self,
-        actor: &ActorId,
-        name: &Name,
-        expect: &Expect,
-        outcome: WriteOutcome,
-    ) -> Result<Judged, StoreError> {
-        let WriteOutcome::Stale(current) = outcome else { return Ok(Judged::Final(outcome)) };
-        // An engine that does not say what stood in the way.
-        let current = match current {
-            None if *expect == Expect::Any => self.stored_at(actor, &Home::Properties, name).await?,
-            current => current,
-        };
-        let holds = match (expect, &current) {
-            (Expect::Any, current) => !matches!(current, Some(Stored::List(_))),
-            (Expect::Version(seen), Some(Stored::Value(property))) => *seen == property.version,
-            _ => false,
-        };
-        Ok(match holds {
-            true => Judged::Owns(current.as_ref().and_then(Stored::found_by).map(str::to_owned)),
-            false => Judged::Final(WriteOutcome::Stale(current)),
-        })
-    }
-
-    /// Waits, but for the first time: then nobody came between, a guess was wrong.
-    async fn pause_again<'a>(&'a self, pause: &mut Option<Pauses<'a>>) -> Result<(), StoreError> {
-        match pause {
-            None => *pause = Some(self.pauses()),
-            Some(pause) => pause.wait("PutProperty", "others are writing the same property".to_owned()).await?,
-        }
-        Ok(())
-    }
-
-    /// Reads, decides and writes a plain property as one step: when another writer comes between, `decide` is asked
-    /// again with what is there now, so no update is lost. `current` is what the caller has read already. The inner error
-    /// is `decide`'s.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when other writers kept coming between until the deadline; other [`StoreError`]s.
-    pub async fn update_property<E, F, Fut>(
-        &self,
-        actor: &ActorId,
-        name: &Name,
-        current: Option<Stored>,
-        mut decide: F,
-    ) -> Result<Result<(), E>, StoreError>
-    where
-        F: FnMut(Option<Stored>) -> Fut,
-        Fut: Future<Output = Result<Change, E>>,
-    {
-        let mut pause = self.pauses();
-        let mut current = current;
-        loop {
-            let expect = current.as_ref().map_or(Expect::Absent, |stored| Expect::Version(stored.version().to_owned()));
-            let found_by = current.as_ref().and_then(Stored::found_by).map(str::to_owned);
-            let outcome = match decide(current).await {
-                Ok(Change::Put(value)) => self.try_put(actor, name, &value, (&expect, found_by.as_deref())).await?,
-                Ok(Change::Delete) => self.try_delete(actor, name, (&expect, found_by.as_deref())).await?,
-                Ok(Change::Keep) => return Ok(Ok(())),
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            match outcome {
-                WriteOutcome::Written(_) => return Ok(Ok(())),
-                WriteOutcome::Stale(Some(now)) => current = Some(now),
-                // Deleted meanwhile; or an engine that does not say what stood in the way.
-                WriteOutcome::Stale(None) => current = self.stored_at(actor, &Home::Properties, name).await?,
-            }
-            pause.wait("UpdateProperty", "others are writing the same property".to_owned()).await?;
-        }
+        let mut parts = vec![self.delete_part(key, Some(expect.owning(found_by)))?];
+        parts.extend(self.move_lookup(actor, found_by, None)?);
+        Ok(parts)
     }
 
     /// What stands under a name now, strongly consistent: one call.
@@ -383,12 +162,15 @@ impl Store {
         if row.expired(self.now())? { Ok(None) } else { Stored::from_row(&row).map(Some) }
     }
 
-    /// Deletes every property. Items of lists go to the worker.
+    /// Deletes every property. Items of lists go to the worker. Subscribers are told when all are gone; where anything
+    /// else happened meanwhile, to read again.
     ///
     /// # Errors
     /// [`StoreError`]; some properties may be gone by then.
-    pub async fn delete_properties(&self, actor: &ActorId) -> Result<(), StoreError> {
-        self.sweep_owned(actor, keys::PROPERTY).await
+    pub async fn delete_properties(&self, actor: &ActorId, log: &LogView) -> Result<(), StoreError> {
+        let before = self.known_head(actor, log).await?;
+        self.sweep_owned(actor, keys::PROPERTY).await?;
+        self.log_end_of_all(actor, log, before, Scope::target(PROPERTIES)).await
     }
 
     /// Deletes what an actor owns and whose sort keys begin with `prefix` (anything, when empty), but the actor itself.
@@ -419,25 +201,35 @@ impl Store {
     }
 
     async fn release_found(&self, actor: &ActorId, row: &Row<'_>) -> Result<(), StoreError> {
+        let (home, name) = Home::of(row)?;
         let found_by = row.optional_text(FOUND_BY)?.map(str::to_owned);
-        match self.delete_found_by(actor, &Home::of(row)?.1, Expect::Any, found_by).await? {
-            WriteOutcome::Stale(Some(Stored::List(list))) => self.release_list(actor, list).await,
-            _ => Ok(()),
-        }
+        let guess = StoredProperty { name: name.clone(), value: Value::Null, version: String::new(), found_by };
+        self.release(actor, &home, name.clone(), HashMap::from([(name, Stored::Value(guess))])).await
     }
 
     async fn release_list(&self, actor: &ActorId, list: ListRecord) -> Result<(), StoreError> {
         let (home, name) = (list.home.clone(), list.name.clone());
+        self.release(actor, &home, name.clone(), HashMap::from([(name, Stored::List(list))])).await
+    }
+
+    /// Deletes what stands under a name, whatever it is by then.
+    async fn release(
+        &self,
+        actor: &ActorId,
+        home: &Home,
+        name: Name,
+        seen: HashMap<Name, Stored>,
+    ) -> Result<(), StoreError> {
         let decide = |mut seen: HashMap<Name, Stored>| {
-            let write = match seen.remove(&name) {
+            let writes = match seen.remove(&name) {
                 Some(Stored::List(list)) => vec![Write::DeleteList(list)],
+                Some(Stored::Value(_)) => vec![Write::DeleteValue(name.clone())],
                 // Somebody else deleted it meanwhile.
-                _ => Vec::new(),
+                None => Vec::new(),
             };
-            std::future::ready(Ok::<_, std::convert::Infallible>((write, ())))
+            std::future::ready(Ok::<_, std::convert::Infallible>((Decision::from(writes), ())))
         };
-        let seen = HashMap::from([(name.clone(), Stored::List(list))]);
-        self.change_at(actor, &home, seen, decide).await?.or(Ok(()))
+        self.change_at((actor, &LogView::default()), home, seen, decide).await?.or(Ok(()))
     }
 
     /// Deletes everything in a partition.
@@ -457,14 +249,4 @@ fn property_item(actor: &ActorId, name: &Name, value: &Value, version: &str, fou
     row.insert("version".to_owned(), text(version));
     row.extend(found_by.map(|partition| (FOUND_BY.to_owned(), text(partition))));
     row
-}
-
-/// What a failed condition means. A version that we made ourselves is there because an earlier attempt was applied and
-/// its reply was lost.
-fn stale(current: Option<Item>, ours: &str) -> Result<WriteOutcome, StoreError> {
-    let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
-    Ok(match current {
-        Some(current) if current.version() == ours => WriteOutcome::Written(ours.to_owned()),
-        current => WriteOutcome::Stale(current),
-    })
 }

@@ -22,7 +22,7 @@ use crate::{StoreError, item};
 const CONCURRENT_BATCHES: usize = 8;
 
 /// What is kept free at the end of an invocation, to answer in.
-const RESERVE: Duration = Duration::from_secs(5);
+pub(crate) const RESERVE: Duration = Duration::from_secs(5);
 
 /// How long to wait before a call that met throttling or a conflict is repeated.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(10), cap: Duration::from_millis(500) };
@@ -37,7 +37,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
-    deadline: Option<Deadline>,
+    pub(crate) deadline: Option<Deadline>,
     /// Properties found by their values.
     pub(crate) indexed: Arc<HashSet<Name>>,
 }
@@ -184,7 +184,15 @@ impl Store {
 
     /// Writes all or nothing. The request token makes a repeated attempt whose reply was lost count once.
     pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Result<(), Cancelled>, StoreError> {
-        let token = random_hex(&*self.inner.entropy, 16);
+        self.transact_as(random_hex(&*self.inner.entropy, 16), writes).await
+    }
+
+    /// [`Store::transact`] that may be repeated with the same token and the same writes, and counts once.
+    pub(crate) async fn transact_as(
+        &self,
+        token: String,
+        writes: Vec<TransactWriteItem>,
+    ) -> Result<Result<(), Cancelled>, StoreError> {
         let call =
             self.inner.client.transact_write_items().set_transact_items(Some(writes)).client_request_token(token);
         let mut pause = self.pauses();

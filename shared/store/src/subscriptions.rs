@@ -53,6 +53,8 @@ pub struct SubscriptionRecord {
     pub leased_until: Option<Timestamp>,
     /// Failed deliveries in a row.
     pub failures: u32,
+    /// How many of the last of them were answered that there is no such subscription.
+    pub gone: u32,
     /// When the first of them failed.
     pub failing_since: Option<Timestamp>,
     /// No delivery before this.
@@ -68,13 +70,26 @@ pub struct SubscriptionRecord {
 pub enum Settled {
     /// All that was tried was taken.
     Taken,
+    /// There was no time to try the rest.
+    Released,
     /// The peer failed or asked to wait.
     Held {
         /// When to try again.
         retry_at: Timestamp,
+        /// What the last attempt came to.
+        miss: Miss,
     },
-    /// There will be no further attempt.
-    GivenUp,
+}
+
+/// How a delivery failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// It was not tried: the peer is left alone for a while.
+    NotTried,
+    /// It was tried.
+    Failed,
+    /// It was answered that there is no such subscription.
+    Gone,
 }
 
 /// How an attempt to subscribe ended.
@@ -103,6 +118,7 @@ impl SubscriptionRecord {
             delivered: 0,
             leased_until: None,
             failures: 0,
+            gone: 0,
             failing_since: None,
             retry_at: None,
             standing: Standing::Live,
@@ -142,6 +158,7 @@ impl SubscriptionRecord {
             delivered: count("delivered")?,
             leased_until: time("leased_until")?,
             failures: u32::try_from(count("failures")?).unwrap_or(u32::MAX),
+            gone: u32::try_from(count("gone")?).unwrap_or(u32::MAX),
             failing_since: time("failing_since")?,
             retry_at: time("retry_at")?,
             standing: if row.optional_number("dead")?.is_some() { Standing::Dead } else { Standing::Live },
@@ -303,21 +320,27 @@ impl Store {
         let mut values =
             vec![(":delivered", signed(delivered)), (":held", held.leased_until.map_or(0, Timestamp::as_millis))];
         let expression = match outcome {
-            Settled::Taken => "SET delivered = :delivered REMOVE leased_until, failures, failing_since, retry_at",
-            Settled::Held { retry_at } => {
-                let since = held.failing_since.filter(|_| delivered == held.delivered).unwrap_or_else(|| self.now());
-                let failures = if delivered > held.delivered { 1 } else { i64::from(held.failures.saturating_add(1)) };
+            Settled::Taken => "SET delivered = :delivered REMOVE leased_until, failures, gone, failing_since, retry_at",
+            Settled::Released => "SET delivered = :delivered REMOVE leased_until",
+            Settled::Held { retry_at, miss } => {
+                let (failures, gone, since) = match delivered > held.delivered {
+                    true => (0, 0, None),
+                    false => (held.failures, held.gone, held.failing_since),
+                };
+                let failures = failures.saturating_add(u32::from(miss != Miss::NotTried));
+                let gone = match miss {
+                    Miss::NotTried => gone,
+                    Miss::Failed => 0,
+                    Miss::Gone => gone.saturating_add(1),
+                };
                 values.extend([
-                    (":failures", failures),
-                    (":since", since.as_millis()),
+                    (":failures", i64::from(failures)),
+                    (":gone", i64::from(gone)),
+                    (":since", since.unwrap_or_else(|| self.now()).as_millis()),
                     (":retry_at", retry_at.as_millis()),
                 ]);
-                "SET delivered = :delivered, failures = :failures, failing_since = :since, retry_at = :retry_at \
-                 REMOVE leased_until"
-            }
-            Settled::GivenUp => {
-                values.push((":dead", self.now().as_millis()));
-                "SET delivered = :delivered, dead = :dead REMOVE leased_until, retry_at"
+                "SET delivered = :delivered, failures = :failures, gone = :gone, failing_since = :since, \
+                 retry_at = :retry_at REMOVE leased_until"
             }
         };
         self.update_subscription(actor, held, expression, "leased_until = :held", &values).await
@@ -332,8 +355,7 @@ impl Store {
         actor: &ActorId,
         wanted: &SubscriptionRecord,
     ) -> Result<Option<SubscriptionRecord>, StoreError> {
-        let expression = "REMOVE dead, failures, failing_since, retry_at";
-        self.update_subscription(actor, wanted, expression, "attribute_exists(pk)", &[]).await
+        self.update_subscription(actor, wanted, revived(), "attribute_exists(pk)", &[]).await
     }
 
     /// Notes that the peer has what was numbered up to `upto`, without waiting for a delivery under way.
@@ -380,4 +402,9 @@ impl Store {
             },
         }
     }
+}
+
+/// The update that lets deliveries go on.
+pub(crate) const fn revived() -> &'static str {
+    "REMOVE dead, failures, gone, failing_since, retry_at"
 }

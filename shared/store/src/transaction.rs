@@ -25,11 +25,6 @@ impl Condition {
         Self { expression, values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
     }
 
-    /// As a call takes it that is no transaction.
-    pub(crate) fn parts(self) -> (&'static str, Option<Item>) {
-        (self.expression, (!self.values.is_empty()).then_some(self.values))
-    }
-
     /// The item is not there.
     pub(crate) fn absent() -> Self {
         Self::new("attribute_not_exists(pk)", [])

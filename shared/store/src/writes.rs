@@ -1,23 +1,39 @@
-//! Several changes of properties and lists as one: all or none.
+//! The one way in which properties and lists change: some writes, and what subscribers are told of them, as one.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use actingweb_protocol::{ActorId, Name};
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use actingweb_protocol::subscription::Change;
+use actingweb_protocol::{ActorId, Deadline, Name, random_hex};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde_json::Value;
+use tokio::time::Instant;
 
+use crate::changes::{Room, moved_head};
 use crate::due::{DueJob, DueWork};
-use crate::item::{Item, Row, number, text};
+use crate::item::{Item, Row, number, size, text};
 use crate::lists::ListRecord;
+use crate::log_view::ABSENCE;
 use crate::properties::{Expect, Stored};
-use crate::store::{Cancelled, refused};
-use crate::{Home, ListChange, Store, StoreError, item, keys};
+use crate::store::{Attempt, Cancelled, RESERVE, refused};
+use crate::transaction::Condition;
+use crate::{Home, ListChange, LogView, Store, StoreError, item, keys};
 
 /// The most items one transaction writes: DynamoDB's limit.
 pub const MAX_TRANSACTION_ITEMS: usize = 100;
 
+/// How many of them are kept for the change log: its head, and one entry that stands for all.
+pub const LOG_ITEMS: usize = 2;
+
+/// The most bytes of one transaction: DynamoDB's limit of 4 MB, less what names and numbers take.
+const MAX_TRANSACTION_BYTES: usize = 3_900_000;
+
 /// The most bytes of one item: DynamoDB's limit.
 const MAX_ITEM_BYTES: usize = 400_000;
+
+const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +42,10 @@ pub enum Write {
     PutValue(Name, Value),
     /// Write a plain value where this version is, or nothing.
     ReplaceValue(Name, Value, Option<String>),
+    /// Delete a plain value, if there is one, where no list is.
+    DeleteValue(Name),
+    /// Delete a plain value that is this version.
+    DeleteSeen(Name, String),
     /// Change a list that is still as it was seen, or write one that is new where nothing is.
     ChangeList(ListChange),
     /// Delete a list that is still as it was seen. Its items go to the worker.
@@ -36,6 +56,7 @@ impl Write {
     fn name(&self) -> &Name {
         match self {
             Self::PutValue(name, _) | Self::ReplaceValue(name, ..) => name,
+            Self::DeleteValue(name) | Self::DeleteSeen(name, _) => name,
             Self::ChangeList(change) => &change.list.name,
             Self::DeleteList(list) => &list.name,
         }
@@ -45,7 +66,7 @@ impl Write {
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
-            Self::PutValue(..) | Self::ReplaceValue(..) => 1,
+            Self::PutValue(..) | Self::ReplaceValue(..) | Self::DeleteValue(_) | Self::DeleteSeen(..) => 1,
             // The row, and a job when the items are left to the worker.
             Self::ChangeList(change) => {
                 1 + usize::from(change.list.left_behind.is_some()) + change.puts.len() + change.deletes.len()
@@ -55,105 +76,228 @@ impl Write {
     }
 }
 
+/// What was decided to be done, and what is told of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// What is written; nothing at all leaves everything as it is.
+    pub writes: Vec<Write>,
+    /// What subscribers are told.
+    pub changes: Vec<Change>,
+}
+
+impl From<Vec<Write>> for Decision {
+    /// Writes that nobody is told of.
+    fn from(writes: Vec<Write>) -> Self {
+        Self { writes, changes: Vec::new() }
+    }
+}
+
 /// How a commit ended.
 enum Commit {
     Done,
-    /// This property is not as it was seen; this is what is there.
-    Stale(Name, Option<Box<Stored>>),
+    /// This is not as it was seen; this is what is there.
+    Stale(Name, Option<Stored>),
+}
+
+/// The parts of a transaction that carry out a decision.
+struct Parts {
+    items: Vec<TransactWriteItem>,
+    /// What each of them is about.
+    names: Vec<Name>,
+    /// The version that everything written has.
+    version: String,
 }
 
 impl Store {
     /// Decides and writes as one step: when another writer came between, `decide` is asked again with what is there
-    /// now, so no change is lost and all of them happen, or none. `seen` is what was read of the properties concerned.
-    /// The inner error is `decide`'s.
+    /// now, so no change is lost and all of them happen, or none. What is told of them is logged in the same step, as far
+    /// as there are subscribers. `seen` is what was read of what is concerned, all of which stands at `home`. The inner
+    /// error is `decide`'s.
+    ///
+    /// One call when nobody came between and `log` knows where the log stands.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when other writers kept coming between until the deadline, [`StoreError::TooLarge`] for more
     /// than [`MAX_TRANSACTION_ITEMS`] items or 4 MB; other [`StoreError`]s.
-    pub async fn change_properties<T, E, F, Fut>(
-        &self,
-        actor: &ActorId,
-        seen: HashMap<Name, Stored>,
-        decide: F,
-    ) -> Result<Result<T, E>, StoreError>
-    where
-        F: FnMut(HashMap<Name, Stored>) -> Fut,
-        Fut: Future<Output = Result<(Vec<Write>, T), E>>,
-    {
-        self.change_at(actor, &Home::Properties, seen, decide).await
-    }
-
-    /// [`Store::change_properties`] for what stands elsewhere, such as lists in a bucket of attributes. All that is
-    /// changed stands at `home`.
-    ///
-    /// # Errors
-    /// As [`Store::change_properties`].
     pub async fn change_at<T, E, F, Fut>(
         &self,
-        actor: &ActorId,
+        (actor, log): (&ActorId, &LogView),
         home: &Home,
         mut seen: HashMap<Name, Stored>,
         mut decide: F,
     ) -> Result<Result<T, E>, StoreError>
     where
         F: FnMut(HashMap<Name, Stored>) -> Fut,
-        Fut: Future<Output = Result<(Vec<Write>, T), E>>,
+        Fut: Future<Output = Result<(Decision, T), E>>,
     {
         let mut pause = self.pauses();
+        let mut guesses = true;
         loop {
-            let (writes, output) = match decide(seen.clone()).await {
+            let (decision, output) = match decide(seen.clone()).await {
                 Ok(decision) => decision,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let (name, current) = match self.commit(actor, writes, &seen).await? {
+            let (name, current) = match self.commit((actor, log), decision, &seen).await? {
                 Commit::Done => return Ok(Ok(output)),
-                Commit::Stale(name, Some(current)) => (name, Some(*current)),
+                Commit::Stale(name, Some(current)) => (name, Some(current)),
                 // Deleted meanwhile; or an engine that does not say what stood in the way.
                 Commit::Stale(name, None) => {
                     let current = self.stored_at(actor, home, &name).await?;
                     (name, current)
                 }
             };
+            // Where nobody had looked, nobody came between.
+            let guessed = guesses && !seen.contains_key(&name);
             match current {
                 Some(current) => seen.insert(name, current),
                 None => seen.remove(&name),
             };
-            pause.wait("TransactWriteItems", "others are writing the same properties".to_owned()).await?;
+            guesses = false;
+            if !guessed {
+                pause.wait("TransactWriteItems", "others are writing the same properties".to_owned()).await?;
+            }
+        }
+    }
+
+    /// Tells subscribers of changes that nothing is written for.
+    ///
+    /// # Errors
+    /// As [`Store::change_at`].
+    pub async fn announce(&self, actor: &ActorId, log: &LogView, changes: Vec<Change>) -> Result<(), StoreError> {
+        let decision = Decision { writes: Vec::new(), changes };
+        match self.commit((actor, log), decision, &HashMap::new()).await? {
+            Commit::Done => Ok(()),
+            Commit::Stale(name, _) => Err(refused("TransactWriteItems", format!("nothing was written to {name}"))),
         }
     }
 
     async fn commit(
         &self,
-        actor: &ActorId,
-        writes: Vec<Write>,
+        (actor, log): (&ActorId, &LogView),
+        decision: Decision,
         seen: &HashMap<Name, Stored>,
     ) -> Result<Commit, StoreError> {
-        if writes.is_empty() {
-            return Ok(Commit::Done);
-        }
-        let version = self.nonce();
-        let mut items = Vec::new();
-        let mut names = Vec::new();
+        let Decision { writes, changes } = decision;
+        let mut parts = Parts { items: Vec::new(), names: Vec::new(), version: self.nonce() };
         for write in writes {
             let name = write.name().clone();
             let found_by = seen.get(&name).and_then(Stored::found_by);
-            self.push(actor, write, found_by, &version, &mut items)?;
-            names.resize(items.len(), name);
+            self.push(actor, write, found_by, &mut parts)?;
+            parts.names.resize(parts.items.len(), name);
         }
-        if items.len() > MAX_TRANSACTION_ITEMS {
-            let what = format!("a change of {} items at once", items.len());
-            return Err(StoreError::TooLarge { what, limit: MAX_TRANSACTION_ITEMS });
+        let mut pause = self.pauses();
+        let mut token = None;
+        loop {
+            let head = if changes.is_empty() { None } else { self.known_head(actor, log).await? };
+            let (mut items, entries) = match &head {
+                Some(head) => self.log_parts(actor, head, &changes, parts.room())?,
+                None => (Vec::new(), 0),
+            };
+            if parts.items.is_empty() && entries == 0 {
+                return Ok(Commit::Done);
+            }
+            let logging = items.len();
+            items.extend(parts.items.iter().cloned());
+            if items.len() > MAX_TRANSACTION_ITEMS {
+                let what = format!("a change of {} items at once", parts.items.len());
+                return Err(StoreError::TooLarge { what, limit: MAX_TRANSACTION_ITEMS });
+            }
+            let cancelled = match &head {
+                Some(_) => self.transact(items).await?,
+                // What counts on there being no log is done soon, or looks again.
+                None => {
+                    let token = token.get_or_insert_with(|| random_hex(&*self.inner.entropy, 16)).clone();
+                    let hurried = if changes.is_empty() { self.clone() } else { self.hurried(ABSENCE) };
+                    match hurried.write(items, token).await {
+                        Err(StoreError::Busy { reason, .. }) if !changes.is_empty() => {
+                            pause.wait("TransactWriteItems", reason).await?;
+                            continue;
+                        }
+                        outcome => outcome?,
+                    }
+                }
+            };
+            let Err(Cancelled(mut reasons)) = cancelled else {
+                if let Some(head) = head {
+                    log.advanced(head, entries);
+                }
+                return Ok(Commit::Done);
+            };
+            if reasons.iter().any(|(code, _)| code == "ValidationError") {
+                return Err(StoreError::TooLarge { what: "one of the items written".to_owned(), limit: MAX_ITEM_BYTES });
+            }
+            let written = reasons.split_off(logging.min(reasons.len()));
+            let log_moved = reasons.first().is_some_and(|(code, _)| code == CONDITION_FAILED);
+            if log_moved {
+                // No item: the log went with its actor.
+                log.moved(moved_head(Cancelled(reasons)).ok());
+            }
+            match parts.met(written)? {
+                Some(Commit::Done) => return Ok(Commit::Done),
+                Some(stale) => return Ok(stale),
+                None if log_moved => {}
+                None => return Err(refused("TransactWriteItems", "cancelled without a condition that failed")),
+            }
+            pause.wait("TransactWriteItems", "others are writing to the same actor".to_owned()).await?;
         }
-        let Err(Cancelled(reasons)) = self.transact(items).await? else { return Ok(Commit::Done) };
-        if reasons.iter().any(|(code, _)| code == "ValidationError") {
-            return Err(StoreError::TooLarge { what: "one of the items written".to_owned(), limit: MAX_ITEM_BYTES });
+    }
+
+    /// The same store, with this long for the next call.
+    fn hurried(&self, span: Duration) -> Self {
+        let soon = Deadline::after(Instant::now().into_std(), span + RESERVE);
+        self.with_deadline(self.deadline.map_or(soon, |deadline| deadline.earlier(soon)))
+    }
+
+    /// Writes items, all or none: a single one without the price of a transaction.
+    async fn write(
+        &self,
+        mut items: Vec<TransactWriteItem>,
+        token: String,
+    ) -> Result<Result<(), Cancelled>, StoreError> {
+        let single = if items.len() == 1 { items.pop() } else { None };
+        let failed = |found| Ok(Err(Cancelled(vec![(CONDITION_FAILED.to_owned(), found)])));
+        match single {
+            Some(TransactWriteItem { put: Some(put), .. }) => {
+                let call = self
+                    .inner
+                    .client
+                    .put_item()
+                    .table_name(put.table_name)
+                    .set_item(Some(put.item))
+                    .set_condition_expression(put.condition_expression)
+                    .set_expression_attribute_values(put.expression_attribute_values)
+                    .set_return_values_on_condition_check_failure(put.return_values_on_condition_check_failure);
+                match self.attempt("PutItem", || call.clone().send()).await? {
+                    Attempt::Done(_) => Ok(Ok(())),
+                    Attempt::Refused(error) => match *error {
+                        PutItemError::ConditionalCheckFailedException(error) => failed(error.item),
+                        other => Err(refused("PutItem", other)),
+                    },
+                }
+            }
+            Some(TransactWriteItem { delete: Some(delete), .. }) => {
+                let call = self
+                    .inner
+                    .client
+                    .delete_item()
+                    .table_name(delete.table_name)
+                    .set_key(Some(delete.key))
+                    .set_condition_expression(delete.condition_expression)
+                    .set_expression_attribute_values(delete.expression_attribute_values)
+                    .set_return_values_on_condition_check_failure(delete.return_values_on_condition_check_failure);
+                match self.attempt("DeleteItem", || call.clone().send()).await? {
+                    Attempt::Done(_) => Ok(Ok(())),
+                    Attempt::Refused(error) => match *error {
+                        DeleteItemError::ConditionalCheckFailedException(error) => failed(error.item),
+                        other => Err(refused("DeleteItem", other)),
+                    },
+                }
+            }
+            single => {
+                items.extend(single);
+                self.transact_as(token, items).await
+            }
         }
-        let met = reasons.into_iter().zip(names).find(|((code, _), _)| code == "ConditionalCheckFailed");
-        let Some(((_, current), name)) = met else {
-            return Err(refused("TransactWriteItems", "cancelled without a condition that failed"));
-        };
-        let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
-        Ok(Commit::Stale(name, current.map(Box::new)))
     }
 
     fn push(
@@ -161,8 +305,7 @@ impl Store {
         actor: &ActorId,
         write: Write,
         found_by: Option<&str>,
-        version: &str,
-        items: &mut Vec<TransactWriteItem>,
+        Parts { items, version, .. }: &mut Parts,
     ) -> Result<(), StoreError> {
         match write {
             Write::PutValue(name, value) => {
@@ -172,35 +315,36 @@ impl Store {
                 let expect = seen.map_or(Expect::Absent, Expect::Version);
                 items.extend(self.put_value(actor, &name, &value, version, (expect, found_by))?);
             }
+            Write::DeleteValue(name) => items.extend(self.delete_value(actor, &name, (Expect::Any, found_by))?),
+            Write::DeleteSeen(name, seen) => {
+                items.extend(self.delete_value(actor, &name, (Expect::Version(seen), found_by))?);
+            }
             Write::ChangeList(ListChange { mut list, puts, deletes }) => {
-                let seen = std::mem::replace(&mut list.version, version.to_owned());
-                items.push(if seen.is_empty() {
-                    self.put_list(list.item(actor))?
+                let seen = std::mem::replace(&mut list.version, version.clone());
+                // A list that is new is written where nothing is, or what counts as nothing: a value whose time has passed.
+                let condition = if seen.is_empty() {
+                    let now = number(self.now().as_secs());
+                    Condition::new("attribute_not_exists(pk) OR expires <= :now", [(":now", now)])
                 } else {
-                    self.put_if(list.item(actor), Expect::Version(seen))?
-                });
+                    Condition::new("version = :seen", [(":seen", text(seen))])
+                };
+                items.push(self.put_part(list.item(actor), Some(condition))?);
                 let partition = list.partition(actor);
                 for put in puts {
-                    items.push(self.put_always(put.item(&partition))?);
+                    items.push(self.put_part(put.item(&partition), None)?);
                 }
                 for rank in deletes {
-                    items.push(self.delete_always(item::key(&partition, &keys::list_item(&rank)))?);
+                    items.push(self.delete_part(item::key(&partition, &keys::list_item(&rank)), None)?);
                 }
                 if let Some(old) = list.left_behind {
-                    items.push(self.put_always(self.removal_of(actor, old).item())?);
+                    items.push(self.put_part(self.removal_of(actor, old).item(), None)?);
                 }
             }
             Write::DeleteList(list) => {
-                let delete = Delete::builder()
-                    .table_name(&self.inner.table)
-                    .set_key(Some(item::key(&keys::actor(actor), &list.key())))
-                    .condition_expression("version = :seen")
-                    .expression_attribute_values(":seen", text(&list.version))
-                    .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                    .build()
-                    .map_err(|error| refused("TransactWriteItems", error))?;
-                items.push(TransactWriteItem::builder().delete(delete).build());
-                items.push(self.put_always(self.removal_of(actor, list.partition(actor)).item())?);
+                let key = item::key(&keys::actor(actor), &list.key());
+                let unchanged = Condition::new("version = :seen", [(":seen", text(&list.version))]);
+                items.push(self.delete_part(key, Some(unchanged))?);
+                items.push(self.put_part(self.removal_of(actor, list.partition(actor)).item(), None)?);
             }
         }
         Ok(())
@@ -209,45 +353,27 @@ impl Store {
     fn removal_of(&self, actor: &ActorId, partition: String) -> DueJob {
         DueJob::new(actor, self.now(), &self.nonce(), DueWork::RemoveItems { partition })
     }
+}
 
-    /// Writes the row of a new list where nothing is, or what counts as nothing: a value whose time has passed.
-    fn put_list(&self, row: Item) -> Result<TransactWriteItem, StoreError> {
-        let now = Item::from([(":now".to_owned(), number(self.now().as_secs()))]);
-        self.put_when(row, "attribute_not_exists(pk) OR expires <= :now", Some(now))
+impl Parts {
+    /// What is left of the transaction for entries of the log, beside its head.
+    fn room(&self) -> Room {
+        let bytes = self.items.iter().filter_map(|part| part.put.as_ref()).map(|put| size(&put.item)).sum();
+        Room {
+            items: MAX_TRANSACTION_ITEMS.saturating_sub(self.items.len() + 1).max(1),
+            bytes: MAX_TRANSACTION_BYTES.saturating_sub(bytes),
+        }
     }
 
-    fn put_if(&self, row: Item, expect: Expect) -> Result<TransactWriteItem, StoreError> {
-        let (condition, values) = expect.condition();
-        self.put_when(row, condition, values)
-    }
-
-    fn put_when(&self, row: Item, condition: &str, values: Option<Item>) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.inner.table)
-            .set_item(Some(row))
-            .condition_expression(condition)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(|error| refused("TransactWriteItems", error))?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    pub(crate) fn put_always(&self, row: Item) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.inner.table)
-            .set_item(Some(row))
-            .build()
-            .map_err(|error| refused("TransactWriteItems", error))?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    pub(crate) fn delete_always(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.inner.table)
-            .set_key(Some(key))
-            .build()
-            .map_err(|error| refused("TransactWriteItems", error))?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
+    /// What the outcomes of these parts come to; `None` when no condition failed. What has the version of this very
+    /// write is there because an earlier attempt was applied and its reply was lost.
+    fn met(&self, reasons: Vec<(String, Option<Item>)>) -> Result<Option<Commit>, StoreError> {
+        let failed = reasons.into_iter().zip(&self.names).find(|((code, _), _)| code == CONDITION_FAILED);
+        let Some(((_, current), name)) = failed else { return Ok(None) };
+        let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
+        Ok(Some(match current {
+            Some(current) if current.version() == self.version => Commit::Done,
+            current => Commit::Stale(name.clone(), current),
+        }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use actingweb_actor::{Actor, Caller, Credentials, FirstPage, Presented, Stored, TrustRecord, Visit, VisitError};
+use actingweb_actor::{Actor, Caller, Credentials, FeedRecord, FirstPage, Presented, Stored, TrustRecord, Visit, VisitError, Wanted};
 use actingweb_hooks::Invocation;
 use actingweb_protocol::{Name, PeerId};
 use actingweb_protocol::permission::{self, Access};
@@ -22,10 +22,14 @@ pub struct Admission {
     pub properties: HashMap<Name, Stored>,
     /// The relationship with the peer that was asked for.
     pub trust: Option<TrustRecord>,
+    /// The actor's subscription to a peer that was asked for.
+    pub feed: Option<FeedRecord>,
+    /// Whether the actor is just subscribing to that peer, so that a subscription may be unknown still.
+    pub subscribing: bool,
 }
 
 impl Incoming {
-    /// Finds the actor, who is calling, and properties the request is about (at most 98), in one call to storage, and
+    /// Finds the actor, who is calling, and properties the request is about (at most 97), in one call to storage, and
     /// asks whether this caller may make this request at all.
     ///
     /// # Errors
@@ -41,6 +45,25 @@ impl Incoming {
     /// As [`Incoming::admit`].
     pub async fn admit_about(&self, state: &AppState, peer: Option<&PeerId>) -> Result<Admission, Problem> {
         self.admit_with(state, peer, &[]).await
+    }
+
+    /// [`Incoming::admit`] to what concerns a subscription of the actor to a peer: it is read in the same call, with the
+    /// relationship.
+    ///
+    /// # Errors
+    /// As [`Incoming::admit`].
+    pub async fn admit_to_feed(&self, state: &AppState, peer: &PeerId, feed: &str) -> Result<Admission, Problem> {
+        let presented = credentials(&self.headers);
+        if matches!(presented, Ok(Credentials::Basic { .. })) && self.verb != Verb::Get {
+            self.check_origin(state)?;
+        }
+        let address = self.address();
+        let from =
+            Presented { credentials: presented.as_ref().unwrap_or(&Credentials::None), address: address.as_deref() };
+        let wanted = Wanted { peer: Some(peer), feed: Some((peer, feed)), ..Wanted::default() };
+        let visit = state.actors.visit_for(&self.actor_id()?, &from, wanted, self.context.deadline).await?;
+        let admission = self.admission_of(state, visit.ok_or_else(unknown_actor)?);
+        self.authorize(state, presented, admission)
     }
 
     async fn admit_with(
@@ -125,7 +148,8 @@ impl Incoming {
         let id = self.actor_id()?;
         let address = self.address();
         let presented = Presented { credentials, address: address.as_deref() };
-        let visit = state.actors.visit_about(&id, &presented, peer, properties, self.context.deadline).await?;
+        let wanted = Wanted { properties, peer, log: self.verb != Verb::Get, ..Wanted::default() };
+        let visit = state.actors.visit_for(&id, &presented, wanted, self.context.deadline).await?;
         Ok(self.admission_of(state, visit.ok_or_else(unknown_actor)?))
     }
 
@@ -137,7 +161,8 @@ impl Incoming {
     fn admission_of(&self, state: &AppState, visit: Visit) -> Admission {
         self.context.note_caller(visit.actor.id(), visit.caller.kind());
         let access = state.hooks.policy().access(visit.caller, visit.changed_by.as_ref());
-        Admission { actor: visit.actor, access, properties: visit.properties, trust: visit.trust }
+        let Visit { actor, properties, trust, feed, subscribing, .. } = visit;
+        Admission { actor, access, properties, trust, feed, subscribing }
     }
 
     /// What hooks learn of this request.

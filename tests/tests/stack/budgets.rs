@@ -126,7 +126,7 @@ async fn what_a_request_costs_does_not_grow_with_the_actor() {
 /// Gives an actor `count` small properties.
 pub(crate) async fn fill(owner: &Owner, count: usize) {
     let names: Vec<usize> = (0..count).collect();
-    for chunk in names.chunks(98) {
+    for chunk in names.chunks(97) {
         let values: serde_json::Map<_, _> = chunk.iter().map(|n| (format!("p{n}"), json!({ "n": n }))).collect();
         owner.post("/properties", &values.into()).await.expect(201);
     }

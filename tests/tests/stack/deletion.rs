@@ -38,7 +38,7 @@ fn app(told: &Told) -> App {
 async fn furnish(site: &Site, properties: usize) -> Owner {
     let ann = site.actor("ann").await;
     let names: Vec<usize> = (0..properties).collect();
-    for chunk in names.chunks(98) {
+    for chunk in names.chunks(97) {
         let values: serde_json::Map<_, _> = chunk.iter().map(|n| (format!("p{n}"), json!(n))).collect();
         ann.post("/properties", &values.into()).await.expect(201);
     }

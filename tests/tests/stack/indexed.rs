@@ -7,7 +7,7 @@ use std::time::Duration;
 use actingweb_actor::{Credentials, Presented};
 use actingweb_hooks::{Actor, App, Directory, HookError, Input};
 use actingweb_protocol::{ActorId, Deadline, Name, sha256_hex};
-use actingweb_store::{Expect, WriteOutcome};
+use actingweb_store::Wanted;
 use actingweb_testkit::fakes::FakeClock;
 use actingweb_tests::{Faults, Owner, Site};
 use futures_util::future::{join, join_all};
@@ -212,21 +212,20 @@ async fn a_property_that_is_no_longer_indexed_takes_its_look_up_row_along() {
     let site = Site::of(app()).await;
     let ann = site.actor("ann").await;
     let id = ActorId::parse(&ann.id).unwrap();
-    let [email, phone] = ["email", "phone"].map(|name| Name::parse(name).unwrap());
     let before = site.state().actors.store();
     let after = before.indexing([]);
     let furnish = || async { ann.post("/properties", &json!({ "email": "ann", "phone": 1 })).await.expect(201) };
 
     furnish().await;
-    let put = after.put_property(&id, &email, &json!("other"), Expect::Any, None).await.unwrap();
-    assert!(matches!(put, WriteOutcome::Written(_)));
-    let deleted = after.delete_property(&id, &phone, Expect::Any, None).await.unwrap();
-    assert!(matches!(deleted, WriteOutcome::Written(_)));
+    let record = before.load(&id, Wanted::default()).await.unwrap().actor.unwrap();
+    let unindexed = Actor::new(record, after);
+    unindexed.set_property("email", "other").await.unwrap();
+    unindexed.delete_property("phone").await.unwrap();
     let rows = || async { site.table().await.iter().filter(|row| row["pk"].to_string().contains("L#prop")).count() };
     assert_eq!(rows().await, 0);
     furnish().await;
     assert_eq!(check_lookups(&site).await, 2, "indexed again, found again");
-    after.delete_properties(&id).await.unwrap();
+    unindexed.delete_properties().await.unwrap();
     assert_eq!(rows().await, 0);
 }
 

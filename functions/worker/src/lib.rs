@@ -1,7 +1,10 @@
-//! Work that is due: the removal of what deleted actors and lists left.
+//! Work that is due: the removal of what deleted actors and lists left, what peers are owed, and what is missing of what
+//! they told.
 //!
 //! Everything here may die at any point and be run again by anybody: a job stays due until its last step is done, and
 //! each of its steps can be repeated.
+
+mod feeds;
 
 use actingweb_actor::{ActorError, Caller};
 use actingweb_hooks::{Event, EventKind, Invocation};
@@ -55,8 +58,16 @@ async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, 
                 store.sweep_actor(&job.actor).await?;
             }
             DueWork::RemoveItems { partition } => store.sweep_items(partition).await?,
-            DueWork::Deliver => actingweb_deliver::deliver(state, &job.actor, deadline).await?,
+            DueWork::Deliver => {
+                Box::pin(actingweb_deliver::deliver(state, &job.actor, deadline)).await?;
+            }
             DueWork::ForgetPeer { peer, before } => store.forget_peer(&job.actor, peer, *before).await?,
+            DueWork::Resync { peer, subscription } => {
+                feeds::resync(state, &job.actor, peer, subscription, deadline).await?;
+            }
+            DueWork::Acknowledge { peer, subscription } => {
+                feeds::acknowledge(state, &job.actor, peer, subscription, deadline).await?;
+            }
             DueWork::RemoveDiffs { subscription } => store.clear_diffs(&job.actor, subscription, u64::MAX).await?,
         }
         store.finish(&job).await?;
@@ -108,5 +119,7 @@ const fn label(job: &DueJob) -> &'static str {
         DueWork::LastLook => "last look",
         DueWork::ForgetPeer { .. } => "forget peer",
         DueWork::Deliver => "deliver",
+        DueWork::Resync { .. } => "resync",
+        DueWork::Acknowledge { .. } => "acknowledge",
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::HookError;
-use crate::kind::{Action, Kind, Lifecycle, Method, Property, Resource};
+use crate::kind::{Action, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::property::Verdict;
 use crate::schema::{self, Schema};
 
@@ -15,14 +15,14 @@ use crate::schema::{self, Schema};
 ///
 /// | kind | result |
 /// |---|---|
-/// | `Method`, `Action`, `Resource` | `Result<T, HookError>`, `T: Serialize + JsonSchema`; `()`, `null` and `None` mean "returned nothing" |
+/// | `Method`, `Action`, `Resource`, `Callback` | `Result<T, HookError>`, `T: Serialize + JsonSchema`; `()`, `null` and `None` mean "returned nothing" |
 /// | `Property` | `Result<Verdict, HookError>` |
-/// | `Lifecycle` | `Result<(), HookError>` |
+/// | `Lifecycle`, `Subscription` | `Result<(), HookError>` |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a hook of kind `{K}` can return",
     label = "this hook returns, or resolves to, `{Self}`",
     note = "method, action and resource hooks return `Result<T, HookError>` where `T: Serialize + JsonSchema`",
-    note = "property hooks return `Result<Verdict, HookError>`, lifecycle hooks `Result<(), HookError>`",
+    note = "property hooks return `Result<Verdict, HookError>`, lifecycle and subscription hooks `Result<(), HookError>`",
     note = "for another error type use `?`, or `.map_err(HookError::terminal)?`"
 )]
 pub trait IntoAnswer<K: Kind> {
@@ -52,7 +52,7 @@ macro_rules! answers_with_json {
         }
     )*};
 }
-answers_with_json!(Method, Action, Resource);
+answers_with_json!(Method, Action, Resource, Callback);
 
 impl IntoAnswer<Property> for Result<Verdict, HookError> {
     fn into_answer(self) -> Self {
@@ -61,6 +61,12 @@ impl IntoAnswer<Property> for Result<Verdict, HookError> {
 }
 
 impl IntoAnswer<Lifecycle> for Result<(), HookError> {
+    fn into_answer(self) -> Self {
+        self
+    }
+}
+
+impl IntoAnswer<Subscription> for Result<(), HookError> {
     fn into_answer(self) -> Self {
         self
     }

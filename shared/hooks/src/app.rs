@@ -16,7 +16,7 @@ use crate::call::EventKind;
 use crate::error::BoxError;
 use crate::hook::Hook;
 use crate::info::{Annotations, AppInfo};
-use crate::kind::{Action, Kind, Lifecycle, Method, Property, Resource};
+use crate::kind::{Action, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::registry::{About, Registered};
 use crate::resources::Init;
 
@@ -59,8 +59,11 @@ pub struct App {
     pub(crate) actions: Vec<Registered<Action>>,
     pub(crate) resources: Vec<Registered<Resource>>,
     pub(crate) properties: Vec<Registered<Property>>,
+    pub(crate) callbacks: Vec<Registered<Callback>>,
+    pub(crate) subscriptions: Vec<Registered<Subscription>>,
     pub(crate) lifecycle: Vec<(EventKind, Registered<Lifecycle>)>,
     pub(crate) indexed: Vec<String>,
+    pub(crate) profile: Vec<String>,
     pub(crate) states: Vec<PendingState>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) policy: PolicyBuilder,
@@ -74,6 +77,8 @@ enum Last {
     Action,
     Resource,
     Property,
+    Callback,
+    Subscription,
     Lifecycle,
 }
 
@@ -97,8 +102,11 @@ impl App {
             actions: Vec::new(),
             resources: Vec::new(),
             properties: Vec::new(),
+            callbacks: Vec::new(),
+            subscriptions: Vec::new(),
             lifecycle: Vec::new(),
             indexed: Vec::new(),
+            profile: crate::peers::PROFILE.map(str::to_owned).to_vec(),
             states: Vec::new(),
             problems: Vec::new(),
             policy: Policy::builder(),
@@ -162,6 +170,12 @@ impl App {
     pub fn indexed(mut self, property: impl Into<String>) -> Self {
         self.indexed.push(property.into());
         self
+    }
+
+    /// What the application says of itself and decides for its actors.
+    #[must_use]
+    pub const fn info(&self) -> &AppInfo {
+        &self.info
     }
 
     /// The names given to [`indexed`](Self::indexed), apart from those that [`build`](Self::build) refuses.
@@ -247,6 +261,23 @@ impl App {
         self.just(Last::Property)
     }
 
+    /// What others send an actor unasked: `/{actor}/callbacks/{name}`, from whoever has the right to (see
+    /// [`path_rule`](Self::path_rule); the creator always has). The name `*` serves every name that has no hook of its
+    /// own. Of what the framework answers itself `permissions` is told, too: `{"granting_actor_id", "permission_changes"}`.
+    pub fn callback<M>(mut self, name: impl Into<String>, hook: impl Hook<Callback, M>) -> Self {
+        self.callbacks.push(Registered::new(name.into(), hook));
+        self.just(Last::Callback)
+    }
+
+    /// Is told of each change at peers that an actor is subscribed to, under this target (`properties`, or what the peer
+    /// declares); `*` of those under any target. It takes [`PeerChange`](crate::PeerChange). All hooks of a change run at
+    /// the same time, after it was stored; one that fails is logged and changes nothing. Changes of a subscription come
+    /// one after the other.
+    pub fn subscription<M>(mut self, target: impl Into<String>, hook: impl Hook<Subscription, M>) -> Self {
+        self.subscriptions.push(Registered::new(target.into(), hook));
+        self.just(Last::Subscription)
+    }
+
     /// Is told when something happens to an actor. All hooks of an event run at the same time; one that fails is logged
     /// and changes nothing for the others.
     pub fn on<M>(mut self, event: EventKind, hook: impl Hook<Lifecycle, M>) -> Self {
@@ -276,7 +307,7 @@ impl App {
 
     /// Offers the action or method as a tool to models, with a description written for them.
     pub fn tool(mut self, description: impl Into<String>) -> Self {
-        if let Some(kind @ (Last::Resource | Last::Property | Last::Lifecycle)) = self.last {
+        if let Some(kind) = self.last.filter(|kind| !matches!(kind, Last::Method | Last::Action)) {
             self.problems.push(Problem::NotATool { kind: kind.name(), hook: self.last_name() });
             return self;
         }
@@ -287,6 +318,8 @@ impl App {
         let name = match self.last {
             Some(Last::Resource) => self.resources.last().map(|hook| &hook.name),
             Some(Last::Property) => self.properties.last().map(|hook| &hook.name),
+            Some(Last::Callback) => self.callbacks.last().map(|hook| &hook.name),
+            Some(Last::Subscription) => self.subscriptions.last().map(|hook| &hook.name),
             Some(Last::Lifecycle) => self.lifecycle.last().map(|(_, hook)| &hook.name),
             _ => None,
         };
@@ -299,6 +332,8 @@ impl App {
             Some(Last::Action) => self.actions.last_mut().map(|hook| &mut hook.about),
             Some(Last::Resource) => self.resources.last_mut().map(|hook| &mut hook.about),
             Some(Last::Property) => self.properties.last_mut().map(|hook| &mut hook.about),
+            Some(Last::Callback) => self.callbacks.last_mut().map(|hook| &mut hook.about),
+            Some(Last::Subscription) => self.subscriptions.last_mut().map(|hook| &mut hook.about),
             Some(Last::Lifecycle) => self.lifecycle.last_mut().map(|(_, hook)| &mut hook.about),
             None => None,
         };
@@ -317,6 +352,8 @@ impl Last {
             Self::Action => Action::NAME,
             Self::Resource => Resource::NAME,
             Self::Property => Property::NAME,
+            Self::Callback => Callback::NAME,
+            Self::Subscription => Subscription::NAME,
             Self::Lifecycle => Lifecycle::NAME,
         }
     }
@@ -330,6 +367,8 @@ impl fmt::Debug for App {
             .field("actions", &self.actions)
             .field("resources", &self.resources)
             .field("properties", &self.properties)
+            .field("callbacks", &self.callbacks)
+            .field("subscriptions", &self.subscriptions)
             .field("lifecycle", &self.lifecycle)
             .finish_non_exhaustive()
     }

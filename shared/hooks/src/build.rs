@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::BoxError;
 use crate::extract::{Services, States};
 use crate::kind::Kind;
+use crate::peers::{check_profile, peering};
 use crate::registry::{Registered, Table, WILDCARD};
 use crate::resources::{Init, Resources, Surroundings};
 
@@ -70,6 +71,22 @@ pub enum Problem {
     /// `.indexed("*")`.
     #[error("`.indexed(\"*\")` would index every property: name those that actors are found by, one by one")]
     IndexedWildcard,
+    /// A property of the profile of peers whose name is none.
+    #[error("`{name}` is part of the profile of peers, which is no name of a property: {reason}")]
+    ProfileName {
+        /// What was given.
+        name: String,
+        /// The rule it breaks.
+        reason: NameError,
+    },
+    /// A profile of peers of which every look-up would be too many requests.
+    #[error("the profile of peers has {count} properties: {most} at most")]
+    LongProfile {
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        most: usize,
+    },
     /// A hook takes a state that was never registered.
     #[error(
         "the {kind} hook `{name}` takes `State<{state}>`, which nobody registered: add `.state(..)` or `.state_from(..)`"
@@ -129,12 +146,17 @@ impl App {
         check_names(&self.actions, &mut problems);
         check_names(&self.resources, &mut problems);
         check_names(&self.properties, &mut problems);
+        check_names(&self.callbacks, &mut problems);
+        check_names(&self.subscriptions, &mut problems);
         check_indexed(&self.indexed, &mut problems);
+        check_profile(&self.profile, &mut problems);
         let states = make_states(std::mem::take(&mut self.states), &resources, &mut problems).await;
         check_states(&self.methods, &states, &mut problems);
         check_states(&self.actions, &states, &mut problems);
         check_states(&self.resources, &states, &mut problems);
         check_states(&self.properties, &states, &mut problems);
+        check_states(&self.callbacks, &states, &mut problems);
+        check_states(&self.subscriptions, &states, &mut problems);
         check_states(self.lifecycle.iter().map(|(_, hook)| hook), &states, &mut problems);
         let policy = match self.policy.build() {
             Ok(policy) if policy.permissions(&self.info.default_relationship).is_none() => {
@@ -153,10 +175,14 @@ impl App {
         for (event, hook) in self.lifecycle {
             lifecycle.entry(event).or_default().push(hook);
         }
+        let peering = resources.actors.as_ref().map(|actors| {
+            peering(actors, resources.peers.clone(), policy.clone(), &self.properties, &self.profile)
+        });
         Ok(Hooks(Arc::new(Inner {
             engine: Engine::new(resources.limits),
             surroundings: Arc::new(Surroundings {
                 http: resources.http,
+                peering,
                 peers: resources.peers,
                 bedrock: resources.bedrock,
                 directory: resources.directory,
@@ -171,6 +197,8 @@ impl App {
             actions: Table::new(self.actions),
             resources: Table::new(self.resources),
             properties: Table::new(self.properties),
+            callbacks: Table::new(self.callbacks),
+            subscriptions: Table::new(self.subscriptions),
             lifecycle,
         })))
     }

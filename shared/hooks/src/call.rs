@@ -92,6 +92,27 @@ pub enum EventKind {
     TrustFullyApprovedRemote,
     /// A relationship ended. A [`TrustEvent`].
     TrustDeleted,
+    /// A subscription between the actor and a peer ended before their relationship. A [`SubscriptionEvent`].
+    SubscriptionDeleted,
+}
+
+/// What the end of a subscription tells: `event.data::<SubscriptionEvent>()?`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionEvent {
+    /// The peer's id.
+    pub peer: String,
+    /// The subscription's id.
+    pub subscription: String,
+    /// What was subscribed to.
+    pub target: String,
+    /// The part of it, if only a part was.
+    pub subtarget: Option<String>,
+    /// The part of that, if only a part was.
+    pub resource: Option<String>,
+    /// Whether the actor was subscribed to the peer; otherwise the peer was to the actor.
+    pub to_peer: bool,
+    /// Whether the peer ended it.
+    pub initiated_by_peer: bool,
 }
 
 /// What the events of a relationship tell: `event.data::<TrustEvent>()?`.
@@ -118,6 +139,7 @@ impl EventKind {
             Self::TrustFullyApprovedLocal => "trust_fully_approved_local",
             Self::TrustFullyApprovedRemote => "trust_fully_approved_remote",
             Self::TrustDeleted => "trust_deleted",
+            Self::SubscriptionDeleted => "subscription_deleted",
         }
     }
 }
@@ -155,6 +177,30 @@ impl Event {
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, HookError> {
         T::deserialize(self.data.as_ref()).map_err(HookError::terminal)
     }
+}
+
+/// What changed at a peer that the actor is subscribed to. Argument of subscription hooks. What it changed is stored
+/// already: [`Actor::remote`](crate::Actor::remote) has it.
+///
+/// A hook may be told of one change more than once, when whoever told it died before noting that. `sequence` tells such
+/// repetitions apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerChange {
+    /// The peer's id.
+    pub peer: String,
+    /// The subscription's id.
+    pub subscription: String,
+    /// What is subscribed to, such as `properties`.
+    pub target: String,
+    /// The part of it, if only a part is.
+    pub subtarget: Option<String>,
+    /// The part of that, if only a part is.
+    pub resource: Option<String>,
+    /// The number of the change in the subscription.
+    pub sequence: u64,
+    /// What changed, as the peer told it: the new values by name, `""` for what was deleted, an operation for a list.
+    /// `None` when everything was read anew.
+    pub data: Option<Value>,
 }
 
 /// The request on whose behalf hooks run: made once per request by the framework.

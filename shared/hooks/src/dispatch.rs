@@ -7,13 +7,14 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use actingweb_peer::PeerClient;
 use actingweb_protocol::permission::Policy;
 
-use crate::call::{Call, Event, EventKind, Invocation, Op, Operation, Shared};
+use crate::call::{Call, Event, EventKind, Invocation, Op, Operation, PeerChange, Shared};
 use crate::engine::Engine;
 use crate::error::{HookError, HookFailure, Stop};
 use crate::info::{AppInfo, HookInfo};
-use crate::kind::{Action, Kind, Lifecycle, Method, Property, Resource};
+use crate::kind::{Action, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::property::{Filtered, PropertyAccess, Verdict};
 use crate::registry::{Registered, Table};
 use crate::resources::Surroundings;
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) actions: Table<Action>,
     pub(crate) resources: Table<Resource>,
     pub(crate) properties: Table<Property>,
+    pub(crate) callbacks: Table<Callback>,
+    pub(crate) subscriptions: Table<Subscription>,
     pub(crate) lifecycle: HashMap<EventKind, Vec<Registered<Lifecycle>>>,
 }
 
@@ -48,7 +51,7 @@ pub enum CallOutcome {
     Failed(HookFailure),
 }
 
-/// How one lifecycle hook ended.
+/// How one lifecycle or subscription hook ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookRun {
     /// The path of its function, as events have several hooks: `demo::welcome`.
@@ -68,6 +71,12 @@ impl Hooks {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.0.policy
+    }
+
+    /// The client that hooks call peers with.
+    #[must_use]
+    pub fn peer_client(&self) -> &PeerClient {
+        &self.0.surroundings.peers
     }
 
     /// The methods to list, in the order of registration; wildcards are not listed.
@@ -102,6 +111,12 @@ impl Hooks {
         !self.0.properties.is_empty()
     }
 
+    /// Whether anybody wants to hear of changes at peers under this target.
+    #[must_use]
+    pub fn has_subscription_hooks(&self, target: &str) -> bool {
+        self.0.subscriptions.has(target)
+    }
+
     /// Whether anybody wants to hear of this event.
     #[must_use]
     pub fn has_lifecycle_hooks(&self, event: EventKind) -> bool {
@@ -121,6 +136,11 @@ impl Hooks {
     /// Calls a resource. `data` as for methods.
     pub async fn call_resource(&self, invocation: &Invocation, name: &str, op: Op, data: Value) -> CallOutcome {
         self.first_answer(&self.0.resources, invocation, name, op, data).await
+    }
+
+    /// Calls a callback. `data` as for methods.
+    pub async fn call_callback(&self, invocation: &Invocation, name: &str, op: Op, data: Value) -> CallOutcome {
+        self.first_answer(&self.0.callbacks, invocation, name, op, data).await
     }
 
     /// Asks the hooks of a name one after another until one answers something.
@@ -194,6 +214,16 @@ impl Hooks {
         join_all(running).await
     }
 
+    /// Tells every subscription hook of a change at a peer, as [`fire`](Self::fire) tells of events.
+    pub async fn tell_change(&self, invocation: &Invocation, change: PeerChange) -> Vec<HookRun> {
+        let change = Arc::new(change);
+        let running = self.0.subscriptions.all(&change.target).map(async |hook| HookRun {
+            function: hook.signature.function,
+            result: self.run(hook, invocation, &change.target, None, Arc::clone(&change)).await,
+        });
+        join_all(running).await
+    }
+
     async fn run<K: Kind>(
         &self,
         hook: &Registered<K>,
@@ -219,13 +249,15 @@ impl Hooks {
 
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { info, methods, actions, resources, properties, lifecycle, .. } = &*self.0;
+        let Inner { info, methods, actions, resources, properties, callbacks, subscriptions, lifecycle, .. } = &*self.0;
         f.debug_struct("Hooks")
             .field("info", info)
             .field("methods", methods)
             .field("actions", actions)
             .field("resources", resources)
             .field("properties", properties)
+            .field("callbacks", callbacks)
+            .field("subscriptions", subscriptions)
             .field("lifecycle", lifecycle)
             .finish_non_exhaustive()
     }

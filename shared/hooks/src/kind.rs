@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::call::{Event, Operation};
+use crate::call::{Event, Operation, PeerChange};
 use crate::property::{PropertyAccess, Verdict};
 
 mod sealed {
@@ -44,6 +44,10 @@ kinds! {
     Resource = "resource", Operation => Value;
     /// Hooks around a property: they see each read and write and may change, hide or refuse it.
     Property = "property", PropertyAccess => Verdict;
+    /// Hooks behind `/{actor}/callbacks/{name}`: what others send an actor unasked, answered with JSON.
+    Callback = "callback", Operation => Value;
+    /// Hooks that are told what changed at a peer.
+    Subscription = "subscription", PeerChange => ();
     /// Hooks that are told what happened to an actor.
     Lifecycle = "lifecycle", Event => ();
 }
@@ -59,17 +63,18 @@ impl<K: Kind> Kind for OnPool<K> {
     type Answer = K::Answer;
 }
 
-/// Kinds whose call brings data: method, action and resource.
+/// Kinds whose call brings data: method, action, resource and callback.
 #[diagnostic::on_unimplemented(
     message = "`Input<T>` and `Op` are not arguments of a `{Self}` hook",
     label = "this hook asks for `Input<T>` or `Op`",
     note = "a `Property` hook takes `PropertyAccess`, a `Lifecycle` hook takes `Event`",
-    note = "`Input<T>` and `Op` are for hooks registered with `.method`, `.action` or `.resource`"
+    note = "`Input<T>` and `Op` are for hooks registered with `.method`, `.action`, `.resource` or `.callback`"
 )]
 pub trait TakesInput: Kind<Payload = Operation> {}
 impl TakesInput for Method {}
 impl TakesInput for Action {}
 impl TakesInput for Resource {}
+impl TakesInput for Callback {}
 impl<K: TakesInput> TakesInput for OnPool<K> {}
 
 /// Kinds whose call is about a property.
@@ -91,6 +96,16 @@ impl<K: TakesProperty> TakesProperty for OnPool<K> {}
 pub trait TakesEvent: Kind<Payload = Event> {}
 impl TakesEvent for Lifecycle {}
 impl<K: TakesEvent> TakesEvent for OnPool<K> {}
+
+/// Kinds whose call is about a change of a peer.
+#[diagnostic::on_unimplemented(
+    message = "`PeerChange` is not an argument of a `{Self}` hook",
+    label = "this hook asks for `PeerChange`",
+    note = "register it with `.subscription(target, hook)`, or take `Input<T>` for what the caller sent"
+)]
+pub trait TakesChange: Kind<Payload = PeerChange> {}
+impl TakesChange for Subscription {}
+impl<K: TakesChange> TakesChange for OnPool<K> {}
 
 /// Kinds whose function may block: those of [`blocking`](crate::blocking).
 #[diagnostic::on_unimplemented(

@@ -19,6 +19,8 @@ pub enum Callable {
     Action,
     /// A resource: served by the application's own rules.
     Resource,
+    /// A callback: what others send unasked.
+    Callback,
 }
 
 impl Callable {
@@ -27,12 +29,14 @@ impl Callable {
             Self::Method => "method",
             Self::Action => "action",
             Self::Resource => "resource",
+            Self::Callback => "callback",
         }
     }
 
     /// What an unknown name answers. Deployed clients take 400 for a call that could not be made.
     const fn unknown(self, op: Op) -> StatusCode {
         match (self, op) {
+            (Self::Callback, _) => StatusCode::FORBIDDEN,
             (Self::Resource, _) | (_, Op::Get | Op::Delete) => StatusCode::NOT_FOUND,
             (_, Op::Put | Op::Post) => StatusCode::BAD_REQUEST,
         }
@@ -41,7 +45,7 @@ impl Callable {
     /// What a hook that returned nothing answers.
     const fn nothing(self, op: Op) -> StatusCode {
         match (self, op) {
-            (Self::Resource, _) | (_, Op::Get) => StatusCode::NOT_FOUND,
+            (Self::Resource, _) | (Self::Method | Self::Action, Op::Get) => StatusCode::NOT_FOUND,
             _ => StatusCode::NO_CONTENT,
         }
     }
@@ -62,6 +66,7 @@ pub async fn call(
             Callable::Method => state.hooks.call_method(&invocation, name, op, data).await,
             Callable::Action => state.hooks.call_action(&invocation, name, op, data).await,
             Callable::Resource => state.hooks.call_resource(&invocation, name, op, data).await,
+            Callable::Callback => state.hooks.call_callback(&invocation, name, op, data).await,
         }
     };
     incoming.context.in_hook(kind.noun(), name, outcome).await
@@ -111,7 +116,9 @@ pub fn input(incoming: &Incoming) -> Result<Value, Problem> {
 fn answer(outcome: CallOutcome, kind: Callable, name: &str, op: Op) -> Reply {
     let noun = kind.noun();
     match outcome {
-        CallOutcome::Answer(_) if op == Op::Delete && kind != Callable::Resource => Ok(no_content()),
+        CallOutcome::Answer(_) if op == Op::Delete && matches!(kind, Callable::Method | Callable::Action) => {
+            Ok(no_content())
+        }
         CallOutcome::Answer(value) => Ok(json(success(kind, op), &value)),
         CallOutcome::Nothing => match kind.nothing(op) {
             StatusCode::NO_CONTENT => Ok(no_content()),

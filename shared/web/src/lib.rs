@@ -7,7 +7,9 @@
 mod admission;
 mod authorization;
 pub mod calls;
+mod compression;
 pub mod conditional;
+pub mod feeds;
 mod incoming;
 mod observe;
 pub mod openapi;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actingweb_actor::{ActorError, ListError, TrustError};
+use actingweb_actor::{ActorError, FeedError, ListError, TrustError};
 use actingweb_hooks::HookFailure;
 use actingweb_protocol::NameError;
 use actingweb_protocol::json::JsonError;
@@ -99,7 +99,9 @@ impl Problem {
         self
     }
 
-    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+    /// Adds Retry-After (RFC 9110, 10.2.3), in whole seconds and at least one.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1000).max(1);
         self.with(header::RETRY_AFTER, &seconds.to_string())
     }
@@ -153,6 +155,18 @@ impl From<ActorError> for Problem {
                 tracing::error!(error = %cause, "request failed");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<FeedError> for Problem {
+    fn from(error: FeedError) -> Self {
+        let reason = error.to_string();
+        match error {
+            FeedError::Invalid(_) => Self::bad_request(reason),
+            // The status that deployed clients know for whatever goes wrong between two actors.
+            FeedError::NoTrust | FeedError::Peer { .. } => Self::new(StatusCode::REQUEST_TIMEOUT, reason),
+            FeedError::Actor(error) => error.into(),
         }
     }
 }

@@ -5,9 +5,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{FromCall, Signature};
-use crate::call::{Call, Event, Op};
+use crate::call::{Call, Event, Op, PeerChange};
 use crate::error::HookError;
-use crate::kind::{Kind, TakesEvent, TakesInput, TakesProperty};
+use crate::kind::{Kind, TakesChange, TakesEvent, TakesInput, TakesProperty};
 use crate::property::PropertyAccess;
 use crate::schema;
 
@@ -75,6 +75,12 @@ impl<K: TakesProperty> FromCall<K> for PropertyAccess {
 }
 
 impl<K: TakesEvent> FromCall<K> for Event {
+    fn from_call(call: &Call<K>) -> Result<Self, HookError> {
+        Ok(call.payload.as_ref().clone())
+    }
+}
+
+impl<K: TakesChange> FromCall<K> for PeerChange {
     fn from_call(call: &Call<K>) -> Result<Self, HookError> {
         Ok(call.payload.as_ref().clone())
     }

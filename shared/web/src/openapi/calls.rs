@@ -12,7 +12,7 @@ impl Group<'_> {
         let answer = || [Content::any_json()];
         let nothing = "The hook returned nothing.";
         let deleted = match noun {
-            "resource" => call(Operation::delete("delete_resource", "Deletes by a resource")).reply(
+            "resource" | "callback" => call(Operation::delete(format!("delete_{noun}"), format!("Calls the {noun} with DELETE"))).reply(
                 200,
                 "What the hook returned.",
                 answer(),

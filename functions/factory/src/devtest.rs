@@ -1,4 +1,4 @@
-//! `/{actor}/devtest/...`: internal attributes over HTTP, for tests of applications. Served only where `ACTINGWEB_DEVTEST`
+//! `/{actor}/devtest/...`: internal attributes and calls to peers over HTTP, for tests of applications. Served only where `ACTINGWEB_DEVTEST`
 //! asks for it, and to the actor's creator alone.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,8 @@ use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json, no_content};
 use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+
+use crate::proxy;
 
 pub(crate) async fn devtest(State(state): State<AppState>, incoming: Incoming) -> Reply {
     if !state.devtest {
@@ -24,7 +26,8 @@ pub(crate) async fn devtest(State(state): State<AppState>, incoming: Incoming) -
         ["attribute" | "attributes"] => on_all(&incoming, &admission.actor).await,
         ["attribute" | "attributes", bucket] => on_bucket(&incoming, &admission.actor, bucket).await,
         ["attribute" | "attributes", bucket, name] => on_attribute(&incoming, &admission.actor, bucket, name).await,
-        _ => Err(Problem::not_found("devtest has ping and attribute[/{bucket}[/{name}]]")),
+        ["proxy", peer, path @ ..] => proxy::proxy(&state, &incoming, &admission, peer, path).await,
+        _ => Err(Problem::not_found("devtest has ping, attribute[/{bucket}[/{name}]] and proxy/{peer}[/{path}]")),
     }
 }
 

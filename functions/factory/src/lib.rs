@@ -5,6 +5,7 @@ mod create;
 mod devtest;
 pub mod openapi;
 mod page;
+mod proxy;
 
 use actingweb_web::{AppState, serve, subtree};
 use axum::Router;

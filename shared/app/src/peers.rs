@@ -1,24 +1,26 @@
-//! Other actors, all told at once.
+//! The actor's friends, all told at once.
 
 use actingweb_hooks::prelude::*;
-use actingweb_peer::{PeerAddress, PeerError};
+use actingweb_hooks::{PeerCallError, PeerError};
 
 use crate::bounded_text::BoundedText;
 use crate::ended::Ended;
 
-/// How many peers one call may tell.
+/// How many peers one call may name.
 const MOST: usize = 100;
-/// How many of them are called at the same time.
-const AT_ONCE: usize = 16;
 
-/// What to tell, and whom.
+/// What to tell, and whom: all peers, unless a relationship or their ids say which.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Announcement {
     /// The message.
     message: BoundedText<1000>,
-    /// The peers' URLs, such as `https://peer.example/4f2a..`.
+    /// Only peers that are this to the actor, such as `friend`.
+    #[serde(default)]
+    relationship: Option<BoundedText<200>>,
+    /// Only peers with these ids.
+    #[serde(default)]
     #[schemars(length(min = 1, max = MOST))]
-    peers: Vec<BoundedText<2000>>,
+    peers: Option<Vec<BoundedText<200>>>,
 }
 
 /// Who was told.
@@ -33,7 +35,7 @@ pub(crate) struct Announced {
 /// What became of one peer's message.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Told {
-    /// The peer's URL.
+    /// The peer's id.
     peer: String,
     /// The status it answered with, or why it has no message.
     #[serde(flatten)]
@@ -42,29 +44,36 @@ pub(crate) struct Told {
 
 /// Action `notify_peers`: writes into each peer's log, through its action `log_message`.
 ///
-/// The URLs come from the caller, so they go through `Peers`, which refuses those that lead into the deployment's own
-/// network, and bounds what is read of the replies.
+/// Peers are found by the actor's relationships and signed for with their secrets: no URL of the caller's is called. One
+/// that refuses, is slow or away is a line in the answer.
 pub(crate) async fn notify_peers(
-    Input(Announcement { message, peers }): Input<Announcement>,
-    client: Peers,
+    Input(Announcement { message, relationship, peers: ids }): Input<Announcement>,
+    peers: Peers,
     ctx: Context,
 ) -> Result<Announced, HookError> {
-    if peers.is_empty() || peers.len() > MOST {
-        return Err(HookError::invalid(format!("`peers` must hold 1 to {MOST} URLs, not {}", peers.len())));
-    }
-    let body = json!({ "message": *message, "level": "info" });
-    let outcomes = ctx.fan_out(&peers, AT_ONCE, |url| tell(&client, url, &body)).await;
-    let ended = outcomes.into_iter().map(|outcome| Ended::from_outcome(&ctx, "peer", outcome));
-    let peers: Vec<_> = peers.iter().zip(ended).map(|(url, ended)| Told { peer: url.to_string(), ended }).collect();
+    let group = match (&relationship, &ids) {
+        (None, None) => peers.all().await?,
+        (Some(relationship), None) => peers.related(relationship).await?,
+        (None, Some(ids)) if (1..=MOST).contains(&ids.len()) => peers.named(ids.iter().map(|id| &**id)).await?,
+        (None, Some(ids)) => {
+            return Err(HookError::invalid(format!("`peers` must hold 1 to {MOST} ids, not {}", ids.len())));
+        }
+        (Some(_), Some(_)) => return Err(HookError::invalid("give `relationship` or `peers`, not both")),
+    };
+    let body = &json!({ "message": *message, "level": "info" });
+    let told = group.each(|peer| async move { tell(&peer, body).await }).await;
+    let peers: Vec<_> = told
+        .into_iter()
+        .map(|told| Told { ended: Ended::from_outcome(&ctx, "peer", told.outcome), peer: told.peer })
+        .collect();
     Ok(Announced { told: peers.iter().filter(|peer| peer.ended.is_ok()).count(), peers })
 }
 
-async fn tell(client: &Peers, url: &str, body: &Value) -> Result<u16, HookError> {
-    let peer = PeerAddress::new(url).map_err(PeerError::from)?;
-    match client.post(&peer, "actions/log_message").json(body).send().await {
+async fn tell(peer: &Peer, body: &Value) -> Result<u16, HookError> {
+    match peer.call_action("log_message", body).await {
         Ok(reply) => Ok(reply.status().as_u16()),
         // Left to `?` it would be an error of ours; whoever named the peer can make more of the status.
-        Err(PeerError::Status { status, .. }) if status.is_client_error() => {
+        Err(PeerCallError::Call(PeerError::Status { status, .. })) if status.is_client_error() => {
             Err(HookError::rejected(format!("the peer refused with status {}", status.as_u16())))
         }
         Err(error) => Err(error.into()),

@@ -11,7 +11,7 @@ use std::any::TypeId;
 pub use context::{Context, Now, Random};
 pub use data::Input;
 pub(crate) use data::read_input;
-pub use outside::{Http, Peers, Services};
+pub use outside::{GuardedHttp, Http, Services};
 pub use state::State;
 pub(crate) use state::States;
 pub use wait::Wait;
@@ -23,7 +23,7 @@ use crate::schema::Schema;
 
 /// What can be an argument of a hook of kind `K`.
 ///
-/// Every kind: [`Actor`](crate::Actor), [`Option<Actor>`], [`Context`], [`Http`], [`Peers`],
+/// Every kind: [`Actor`](crate::Actor), [`Option<Actor>`], [`Context`], [`Http`], [`GuardedHttp`], [`Peers`](crate::Peers),
 /// [`Bedrock`](crate::Bedrock), [`Services`], [`Directory`](crate::Directory), [`State<S>`], [`Now`], [`Random`].
 /// Method, action and resource:
 /// [`Input<T>`], `Option<Input<T>>`, [`Op`](crate::Op). Property: [`PropertyAccess`](crate::PropertyAccess).

@@ -17,6 +17,7 @@ mod hook;
 mod info;
 mod kind;
 mod panics;
+mod peers;
 mod property;
 mod registry;
 mod resources;
@@ -25,8 +26,11 @@ mod tasks;
 mod watchdog;
 
 pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
+pub use actingweb_actor::peers::{
+    About, Capabilities, Capability, Known, NoPeer, Options, Peer, PeerCallError, PeerGroup, PeerOutcome, Peers, Profile,
+};
 pub use actingweb_bedrock::Bedrock;
-pub use actingweb_peer::Outcome;
+pub use actingweb_peer::{Outcome, PeerError, PeerReply};
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
 pub use answer::IntoAnswer;
 pub use app::App;
@@ -35,7 +39,7 @@ pub use build::{BuildError, Problem};
 pub use call::{Call, Event, EventKind, Invocation, Op, TrustEvent};
 pub use dispatch::{CallOutcome, HookRun, Hooks};
 pub use error::{BoxError, HookError, HookFailure};
-pub use extract::{Context, FromCall, Http, Input, Now, Peers, Random, Services, Signature, State, Wait};
+pub use extract::{Context, FromCall, GuardedHttp, Http, Input, Now, Random, Services, Signature, State, Wait};
 pub use hook::{Blocking, Hook, blocking};
 pub use info::{Annotations, AppInfo, HookInfo};
 pub use kind::{
@@ -67,7 +71,6 @@ pub mod prelude {
         TrustInitiated, TrustRequestReceived,
     };
     pub use crate::{
-        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, HookError, Http, Init, Input, Now, Op, Outcome,
-        Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,
+        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, GuardedHttp, HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerOutcome, Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,
     };
 }

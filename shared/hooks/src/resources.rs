@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_actor::Directory;
+use actingweb_actor::peers::Peering;
+use actingweb_actor::{Actors, Directory};
 use actingweb_bedrock::Bedrock;
 use actingweb_peer::PeerClient;
 use actingweb_protocol::{Clock, Entropy};
 use url::Url;
 
-use crate::extract::{Http, Peers, Services};
-use crate::extract::{Random, States};
+use crate::extract::{GuardedHttp, Http, Random, Services, States};
 
 /// How much hooks may use, per process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,10 @@ impl Default for Limits {
 pub struct Resources {
     /// The pooled HTTP client for services.
     pub http: reqwest::Client,
-    /// The guarded client for peers.
+    /// The guarded client for peers, and for URLs that strangers chose.
     pub peers: PeerClient,
+    /// All actors, whose relationships say who their peers are. Without, for tests of hooks alone, nobody has any.
+    pub actors: Option<Actors>,
     /// Amazon Bedrock.
     pub bedrock: Bedrock,
     /// All actors, by their indexed properties.
@@ -69,8 +71,8 @@ pub struct Resources {
 pub struct Init {
     /// The pooled HTTP client for services.
     pub http: Http,
-    /// The guarded client for peers.
-    pub peers: Peers,
+    /// The guarded client for URLs that strangers chose.
+    pub guarded: GuardedHttp,
     /// Amazon Bedrock.
     pub bedrock: Bedrock,
     /// The configured base URLs of services.
@@ -85,7 +87,7 @@ impl Init {
     pub(crate) fn new(resources: &Resources) -> Self {
         Self {
             http: Http(resources.http.clone()),
-            peers: Peers(resources.peers.clone()),
+            guarded: GuardedHttp(resources.peers.clone()),
             bedrock: resources.bedrock.clone(),
             services: Services::new(resources.services.clone()),
             clock: Arc::clone(&resources.clock),
@@ -98,6 +100,7 @@ impl Init {
 pub(crate) struct Surroundings {
     pub(crate) http: reqwest::Client,
     pub(crate) peers: PeerClient,
+    pub(crate) peering: Option<Peering>,
     pub(crate) bedrock: Bedrock,
     pub(crate) directory: Directory,
     pub(crate) services: Services,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actingweb_protocol::Deadline;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::{HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use crate::peer::PeerAddress;
 use crate::reply::{PeerReply, read_reply};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PARENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-parent-request-id");
 
 /// What one call may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub struct PeerClient {
     shared: Arc<Shared>,
     deadline: Option<Deadline>,
     request_id: Option<HeaderValue>,
+    parent_request_id: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,8 @@ impl PeerClient {
     /// [`HttpClientError`] when the settings make no client.
     pub fn new(settings: &HttpSettings, guard: Guard, limits: Limits) -> Result<Self, HttpClientError> {
         let http = guarded_client(settings, guard)?;
-        Ok(Self { shared: Arc::new(Shared { http, guard, limits }), deadline: None, request_id: None })
+        let shared = Arc::new(Shared { http, guard, limits });
+        Ok(Self { shared, deadline: None, request_id: None, parent_request_id: None })
     }
 
     /// How far this client may reach.
@@ -92,6 +95,14 @@ impl PeerClient {
         self
     }
 
+    /// This client for one call of several that a request makes: `id` is the call's own `X-Request-ID`, `parent`, the
+    /// request's, goes along as `X-Parent-Request-ID`.
+    #[must_use]
+    pub fn with_request_ids(mut self, id: &str, parent: &str) -> Self {
+        self.parent_request_id = HeaderValue::from_str(parent).ok();
+        self.with_request_id(id)
+    }
+
     /// A GET of `path` below the peer's base (see [`PeerAddress::locate`]).
     pub fn get<'a>(&'a self, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
         self.request(Method::GET, peer, path)
@@ -112,8 +123,20 @@ impl PeerClient {
         self.request(Method::DELETE, peer, path)
     }
 
-    fn request<'a>(&'a self, method: Method, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
-        PeerRequest { client: self, method, peer, path, body: None, deadline: self.deadline }
+    /// A request of any method; give it a body with [`PeerRequest::json`].
+    pub fn request<'a>(&'a self, method: Method, peer: &'a PeerAddress, path: &'a str) -> PeerRequest<'a> {
+        let Self { shared, deadline, .. } = self;
+        let reply_bytes = shared.limits.reply_bytes;
+        PeerRequest {
+            client: self,
+            method,
+            peer,
+            path,
+            body: None,
+            headers: HeaderMap::new(),
+            deadline: *deadline,
+            reply_bytes,
+        }
     }
 }
 
@@ -126,7 +149,9 @@ pub struct PeerRequest<'a> {
     peer: &'a PeerAddress,
     path: &'a str,
     body: Option<Result<Bytes, PeerError>>,
+    headers: HeaderMap,
     deadline: Option<Deadline>,
+    reply_bytes: usize,
 }
 
 impl PeerRequest<'_> {
@@ -136,6 +161,31 @@ impl PeerRequest<'_> {
             .map(Bytes::from)
             .map_err(|error| PeerError::Unsendable { reason: format!("the body is not JSON: {error}") });
         self.body = Some(body);
+        self
+    }
+
+    /// Sends this text, which is JSON already, as the body.
+    pub fn json_text(mut self, text: impl Into<Bytes>) -> Self {
+        self.body = Some(Ok(text.into()));
+        self
+    }
+
+    /// Sends a header. It is not for secrets, nor for what the client itself sends: a peer's secret goes to its own
+    /// address by [`PeerAddress::with_secret`](crate::PeerAddress::with_secret) alone.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Reads up to this many bytes of the reply, even if that is more than the client's limit.
+    pub const fn reply_up_to(mut self, bytes: usize) -> Self {
+        self.reply_bytes = bytes;
+        self
+    }
+
+    /// Reads no more than this many bytes of the reply, if that is less than the client's limit.
+    pub fn reply_limit(mut self, bytes: usize) -> Self {
+        self.reply_bytes = self.reply_bytes.min(bytes);
         self
     }
 
@@ -179,9 +229,13 @@ impl PeerRequest<'_> {
             return Err(PeerError::TimedOut);
         }
 
-        let mut request = http.request(self.method.clone(), url).header(ACCEPT, "application/json");
+        let mut request = http.request(self.method.clone(), url).headers(self.headers.clone());
+        request = request.header(ACCEPT, "application/json");
         if let Some(id) = &self.client.request_id {
             request = request.header(REQUEST_ID, id.clone());
+        }
+        if let Some(id) = &self.client.parent_request_id {
+            request = request.header(PARENT_REQUEST_ID, id.clone());
         }
         if let Some(body) = &self.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone()?);
@@ -197,7 +251,7 @@ impl PeerRequest<'_> {
 
         let exchange = async {
             let response = request.send().await.map_err(PeerError::from_transport)?;
-            read_reply(response, limits.reply_bytes, self.peer.secret()).await
+            read_reply(response, self.reply_bytes, self.peer.secret()).await
         };
         tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(PeerError::TimedOut))
     }

@@ -23,6 +23,12 @@ pub struct PeerReply {
 }
 
 impl PeerReply {
+    /// A 200 with this JSON, from a peer that was asked without HTTP.
+    #[must_use]
+    pub fn of_json(value: &serde_json::Value) -> Self {
+        Self { status: StatusCode::OK, location: None, body: value.to_string().into() }
+    }
+
     /// The status, always 2xx.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

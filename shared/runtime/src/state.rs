@@ -65,23 +65,24 @@ pub async fn build_with(
     let aws = AwsClients::build(&config.aws).await;
     let store = Store::new(aws.dynamodb, &config.table, Arc::clone(&clock), Arc::clone(&entropy));
     let store = store.indexing(app.indexed_properties());
-    let actor_clock = Arc::clone(&clock);
+    let directory = Directory::new(store.clone());
+    let surroundings = (Arc::clone(&clock), Arc::clone(&entropy));
+    let unique_creator = app.info().unique_creator;
+    let actors = Actors::new(store, Arc::clone(&config.keys), surroundings, &config.base_url, unique_creator);
     let settings = HttpSettings::default();
     let peers = PeerClient::new(&settings, config.outbound, actingweb_peer::Limits::default())?;
     let resources = Resources {
         http: http_client(&settings)?,
         peers: peers.clone(),
+        actors: Some(actors.clone()),
         bedrock: Bedrock::new(Some(aws.bedrock), config.bedrock_model.clone(), Arc::clone(&entropy)),
-        directory: Directory::new(store.clone()),
+        directory,
         services: config.services.clone(),
         clock,
         entropy: Arc::clone(&entropy),
         limits: actingweb_hooks::Limits::default(),
     };
     let hooks = app.build(resources).await?;
-    let unique_creator = hooks.app().unique_creator;
-    let surroundings = (actor_clock, Arc::clone(&entropy));
-    let actors = Actors::new(store, Arc::clone(&config.keys), surroundings, &config.base_url, unique_creator);
     let info = hooks.app();
     let rules = TrustRules {
         actor_type: info.actor_type.clone(),

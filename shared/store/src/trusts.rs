@@ -361,6 +361,7 @@ impl Store {
                 self.unsubscribe(actor, &subscription, None).await?;
             }
         }
+        self.forget_facts(actor, peer).await?;
         self.end_feeds(actor, Some(peer), before).await
     }
 

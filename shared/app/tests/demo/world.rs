@@ -7,7 +7,7 @@ use actingweb_actor::{Actors, CreateActor};
 use actingweb_bedrock::Bedrock;
 use actingweb_hooks::{Actor, CallOutcome, Caller, Directory, HookFailure, Hooks, Invocation, Limits, Op, Resources};
 use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
-use actingweb_protocol::{Deadline, Keys};
+use actingweb_protocol::{Clock, Deadline, Entropy, Keys};
 use actingweb_store::Store;
 use actingweb_testkit::bedrock_standin::{BedrockStandin, Script};
 use actingweb_testkit::engine::Engine;
@@ -44,6 +44,12 @@ impl World {
         let clock = FakeClock::new();
         let entropy = Arc::new(SeededEntropy::new(7));
 
+        let store = Store::new(dynamodb_client(engine.url()), "actors", Arc::new(clock.clone()), entropy.clone());
+        store.create_table().await.unwrap();
+        let keys = Keys::parse(r#"{"k1": "0123456789abcdef0123456789abcdef"}"#).unwrap();
+        let at_that_time = (Arc::new(clock.clone()) as Arc<dyn Clock>, entropy.clone() as Arc<dyn Entropy>);
+        let actors = Actors::new(store, Arc::new(keys), at_that_time, "https://actors.example", false);
+
         let base_url = |name| if missing.contains(&name) { NOBODY } else { services.url() };
         let names = ["weather", "news", "quotes", "store", "notifications"];
         let settings = HttpSettings::default();
@@ -51,6 +57,7 @@ impl World {
             http: http_client(&settings).unwrap(),
             peers: PeerClient::new(&settings, Guard::Loopback, actingweb_peer::Limits::default()).unwrap(),
             bedrock: Bedrock::new(Some(bedrock_client(bedrock.url())), Some("model".into()), entropy.clone()),
+            actors: Some(actors.clone()),
             directory: Directory::default(),
             services: names.map(|name| (name.to_owned(), base_url(name).parse().unwrap())).into(),
             clock: Arc::new(clock.clone()),
@@ -58,12 +65,6 @@ impl World {
             limits: Limits::default(),
         };
         let hooks = actingweb_app::app().build(resources).await.unwrap();
-
-        let store = Store::new(dynamodb_client(engine.url()), "actors", Arc::new(clock.clone()), entropy.clone());
-        store.create_table().await.unwrap();
-        let keys = Keys::parse(r#"{"k1": "0123456789abcdef0123456789abcdef"}"#).unwrap();
-        let actors =
-            Actors::new(store, Arc::new(keys), (Arc::new(clock.clone()), entropy), "https://actors.example", false);
         let ann = CreateActor { creator: CREATOR.into(), ..CreateActor::default() };
         let actor = actors.create(ann, None, in_time()).await.unwrap().actor;
         Self { hooks, actor, services, bedrock, clock, _engine: engine }

@@ -14,7 +14,7 @@ use crate::kind::Kind;
 
 /// The process's one pooled HTTP client, for services whose URLs the application chose. It is a [`reqwest::Client`].
 ///
-/// For URLs that came from a caller or a peer use [`Peers`]: it refuses those that lead into your own network.
+/// For URLs that came from a caller or a peer use [`GuardedHttp`]: it refuses those that lead into your own network.
 ///
 /// ```
 /// # use actingweb_hooks::{HookError, Http, Services};
@@ -39,18 +39,21 @@ impl<K: Kind> FromCall<K> for Http {
     }
 }
 
-/// The guarded client to other actors: a [`PeerClient`] with this hook's deadline and this request's id.
+/// The guarded client for URLs that strangers chose: a [`PeerClient`] with this hook's deadline and this request's id. It
+/// refuses URLs that lead into your own network, follows no redirect, and bounds time and size.
+///
+/// It signs nothing. The actor's own peers are called through [`Peers`](crate::Peers).
 #[derive(Clone, Debug)]
-pub struct Peers(pub PeerClient);
+pub struct GuardedHttp(pub PeerClient);
 
-impl Deref for Peers {
+impl Deref for GuardedHttp {
     type Target = PeerClient;
     fn deref(&self) -> &PeerClient {
         &self.0
     }
 }
 
-impl<K: Kind> FromCall<K> for Peers {
+impl<K: Kind> FromCall<K> for GuardedHttp {
     fn from_call(call: &Call<K>) -> Result<Self, HookError> {
         let shared = &call.shared;
         let client = shared.surroundings.peers.clone();

@@ -44,6 +44,7 @@ pub(crate) fn resources() -> Resources {
     Resources {
         http: http_client(&settings).unwrap(),
         peers: PeerClient::new(&settings, Guard::Strict, actingweb_peer::Limits::default()).unwrap(),
+        actors: None,
         bedrock: actingweb_hooks::Bedrock::new(None, None, Arc::new(Zeros)),
         directory: actingweb_hooks::Directory::default(),
         services: [("weather".to_owned(), "http://127.0.0.1:9/v1".parse().unwrap())].into(),

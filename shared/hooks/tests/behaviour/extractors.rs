@@ -13,14 +13,14 @@ async fn a_hook_takes_up_to_eight_arguments_in_any_order() {
     async fn all(
         actor: Option<Actor>,
         _: Http,
-        peers: Peers,
+        guarded: GuardedHttp,
         bedrock: Bedrock,
         services: Services,
         ctx: Context,
         Now(now): Now,
         Input(n): Input<u8>,
     ) -> Result<Value, HookError> {
-        assert_eq!(peers.guard(), actingweb_peer::Guard::Strict);
+        assert_eq!(guarded.guard(), actingweb_peer::Guard::Strict);
         assert!(!bedrock.is_configured());
         Ok(json!({
             "actor": actor.is_some(),

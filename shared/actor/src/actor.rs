@@ -109,6 +109,11 @@ impl Actor {
         &self.store
     }
 
+    /// Forgets where the change log stood.
+    pub(crate) fn look_again(&self) {
+        self.log.forget();
+    }
+
     /// What a write is made on.
     pub(crate) fn place(&self) -> (&ActorId, &LogView) {
         (self.id(), &self.log)

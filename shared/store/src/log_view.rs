@@ -42,6 +42,11 @@ impl LogView {
         matches!(self.seen(), Seen::Head(head) if head.subscribers > 0)
     }
 
+    /// Forgets what was known.
+    pub fn forget(&self) {
+        self.set(Seen::Unknown);
+    }
+
     fn learn(&self, head: Option<LogHead>, at: Instant) {
         self.set(head.map_or(Seen::Absent(at), Seen::Head));
     }

@@ -14,6 +14,8 @@ mod party;
 mod resident;
 mod site;
 
+mod strange_peer;
+mod subscribers;
 pub use actingweb_testkit::meter::{Calls, Faults, Meter};
 pub use answer::Answer;
 pub use eventually::eventually;
@@ -21,3 +23,5 @@ pub use owner::Owner;
 pub use party::Party;
 pub use resident::{Granularity, Resident, Subscription, Trust, diffs};
 pub use site::{Services, Site, external_dynamodb};
+pub use strange_peer::{Asked, StrangePeer};
+pub use subscribers::{Behaviour, Sent, Subscribers};

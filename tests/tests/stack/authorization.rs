@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use actingweb_actor::SESSION_PREFIX;
 use actingweb_hooks::{App, HookError};
-use actingweb_protocol::{ActorId, Timestamp};
-use actingweb_store::{Session, TrustCredential};
+use actingweb_protocol::{ActorId, Keys, PeerId, Timestamp, sha256_hex};
+use actingweb_runtime::SystemEntropy;
+use actingweb_store::{Breaker, Session, TrustCredential, TrustOutcome, TrustRecord};
 use actingweb_tests::{Answer, Owner, Site};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ type Row = (&'static str, &'static str, &'static str, Option<Value>, [u16; CALLE
 fn table() -> Vec<Row> {
     let everybody = |status| [status; CALLERS.len()];
     let one = || Some(json!({ "n": 1 }));
+    let approved = || Some(json!({ "approved": true }));
     vec![
         //                                                                                anon wron crea sess trus unap asso view frie part admi mcp  unre fore expi
         ("GET", "/", "", None, everybody(200)),
@@ -77,6 +79,27 @@ fn table() -> Vec<Row> {
         ("POST", "/{actor}/resources/{name}", "/resources/report", one(),                [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
         ("PUT", "/{actor}/resources/{name}", "/resources/report", one(),                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
         ("DELETE", "/{actor}/resources/{name}", "/resources/report", None,               [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust", "/trust", None,                                        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+        ("POST", "/{actor}/trust", "/trust", one(),                                      [401, 403, 400, 400, 400, 403, 403, 403, 403, 403, 400, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/trust/trustee", "/trust/trustee", one(),                       [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/trust/trustee", "/trust/trustee", None,                     [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust/{relationship}", "/trust/friend", None,                  [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+        ("POST", "/{actor}/trust/{relationship}", "/trust/friend", Some(json!({ "baseuri": "http://127.0.0.1:9/new", "id": "new" })), everybody(202)),
+        ("GET", "/{actor}/trust/{relationship}/desc", "/trust/friend/desc", None,        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", None, [401, 403, 200, 200, 200, 403, 403, 403, 200, 403, 200, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", None, [401, 403, 202, 202, 202, 202, 403, 403, 403, 403, 202, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-nobody", None, [401, 403, 404, 404, 404, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", approved(), [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("POST", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", approved(), [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", approved(), [401, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", None, [401, 403, 204, 204, 204, 403, 403, 403, 204, 403, 204, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", None, [401, 403, 204, 204, 204, 204, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", None, [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", Some(json!({ "methods": null })), [401, 403, 201, 201, 201, 403, 403, 403, 403, 403, 201, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", None, [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}/shared_properties", "/trust/friend/peer-friend/shared_properties", None, [401, 403, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/{actor}/trust/{relationship}/{peer}/secret", "/trust/friend/peer-friend/secret", None, [401, 403, 409, 409, 409, 403, 403, 403, 403, 403, 409, 403, 403, 403, 403]),
+        ("GET", "/{actor}/permissions/{peer}", "/permissions/peer-friend", None,         [401, 403, 200, 200, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
     ]
 }
 
@@ -91,6 +114,37 @@ fn app() -> App {
 }
 
 const TRUST_TYPES: [&str; 7] = ["associate", "viewer", "friend", "partner", "admin", "mcp_client", "unregistered"];
+
+/// A relationship that stands, with the peer `peer-{name}`, whose secret is `secret-{name}`.
+async fn trust(site: &Site, actor: &ActorId, name: &str, relationship: &str, approved: bool) {
+    let (peer, secret) = (PeerId::parse(&format!("peer-{name}")).unwrap(), format!("secret-{name}"));
+    let keys = Keys::parse(r#"{"k1":"0123456789abcdef0123456789abcdef"}"#).unwrap();
+    let sealed = keys.seal(&format!("trust/{actor}/{peer}"), &secret, &SystemEntropy::new()).unwrap();
+    let record = TrustRecord {
+        base_uri: format!("http://127.0.0.1:9/{peer}"),
+        kind: "urn:actingweb:example.com:peer".to_owned(),
+        relationship: relationship.to_owned(),
+        agreed: relationship.to_owned(),
+        desc: String::new(),
+        approved,
+        peer_approved: false,
+        verified: true,
+        verification_token: "token".to_owned(),
+        secret: sealed,
+        secret_hash: sha256_hex(&secret),
+        next: None,
+        established_via: "trust".to_owned(),
+        created_at: Timestamp::from_millis(0),
+        permissions: None,
+        initiated: false,
+        expires: None,
+        breaker: Breaker::default(),
+        version: String::new(),
+        peer,
+    };
+    let outcome = site.state().actors.store().put_trust(actor, None, record, &[]).await.unwrap();
+    assert!(matches!(outcome, TrustOutcome::Written(_)), "{outcome:?}");
+}
 
 /// An actor with everything the table speaks of, and everybody who may come along.
 async fn actor(site: &Site) -> Owner {
@@ -110,18 +164,12 @@ async fn actor(site: &Site) -> Owner {
 
     let store = site.state().actors.store();
     let id = ActorId::parse(&owner.id).unwrap();
-    let trust = |relationship: &str, approved| TrustCredential {
-        peer: format!("peer-{relationship}"),
-        relationship: relationship.to_owned(),
-        approved,
-        permissions: None,
-    };
     for kind in TRUST_TYPES {
-        store.put_credential(&id, &format!("secret-{kind}"), &trust(kind, true)).await.unwrap();
+        trust(site, &id, kind, kind, true).await;
     }
-    store.put_credential(&id, "secret-unapproved", &trust("admin", false)).await.unwrap();
+    trust(site, &id, "unapproved", "admin", false).await;
     let other = ActorId::parse(&site.actor("bob").await.id).unwrap();
-    store.put_credential(&other, "secret-foreign", &trust("admin", true)).await.unwrap();
+    trust(site, &other, "foreign", "admin", true).await;
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let session = |shift: i64| Session {
         actor: id.clone(),

@@ -21,3 +21,7 @@ mod list_model;
 mod listing;
 mod lists;
 mod races;
+mod trust;
+mod trust_attacks;
+mod trust_permissions;
+mod trust_rotation;

@@ -7,16 +7,17 @@ use super::operation::component_name;
 use crate::paging::MAX_LIMIT;
 
 /// Every problem that an operation may answer, with what it means.
-const PROBLEMS: [(u16, &str); 13] = [
+const PROBLEMS: [(u16, &str); 14] = [
     (400, "The request is malformed: its body, a name or a parameter."),
     (401, "No credentials, or a header that is not one."),
     (403, "Credentials that are wrong, or right and not enough; also a hook that refuses."),
     (404, "There is no such actor, or no such thing."),
     (405, "What is at this path does not take this verb."),
+    (408, "The peer that is needed is out of reach, or refuses."),
     (409, "The request is fine, and the state is against it."),
     (412, "It is not the version that the request names."),
     (413, "Larger than a limit."),
-    (429, "Too many failed attempts to sign in."),
+    (429, "Too many: failed attempts to sign in, or requests that wait for an answer."),
     (500, "The request failed; the log knows more under its id."),
     (502, "A service that is needed answered wrongly, or not at all."),
     (503, "Busy; may be repeated."),
@@ -86,6 +87,22 @@ pub(super) fn parameters() -> Value {
                             encoded on its own. Below a list: the position of an item, from 0, and keys inside it.",
             "schema": { "$ref": "#/components/schemas/Name" },
             "example": "0",
+        },
+        "relationship": {
+            "name": "relationship",
+            "in": "path",
+            "required": true,
+            "description": "The kind of a relationship: the name of a trust type, or one that peers agreed upon.",
+            "schema": { "type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$" },
+            "example": "friend",
+        },
+        "peer": {
+            "name": "peer",
+            "in": "path",
+            "required": true,
+            "description": "A peer's id: 1 to 128 printable ASCII characters without `/ ? # % \\` and quotes.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+            "example": "9d2e8b1c4f5a5e0b8c7d6e5f4a3b2c1d",
         },
         "limit": {
             "name": "limit",

@@ -70,12 +70,19 @@ impl Feeds {
         scope: &Scope,
         names: impl IntoIterator<Item = String>,
     ) -> Result<BTreeMap<String, Option<Value>>, PeerError> {
-        let reads = stream::iter(names).map(async |name: String| {
-            let path = path_of(&Scope::subtarget(&scope.target, &name));
-            let value = self.get(address, &path).await?;
-            Ok::<_, PeerError>((name, value))
-        });
-        reads.buffer_unordered(CONCURRENT_LISTS).try_collect().await
+        let reads: Vec<_> = names.into_iter().map(|name| self.read_name(address, scope, name)).collect();
+        stream::iter(reads).buffer_unordered(CONCURRENT_LISTS).try_collect().await
+    }
+
+    async fn read_name(
+        &self,
+        address: &PeerAddress,
+        scope: &Scope,
+        name: String,
+    ) -> Result<(String, Option<Value>), PeerError> {
+        let path = path_of(&Scope::subtarget(&scope.target, &name));
+        let value = self.get(address, &path).await?;
+        Ok((name, value))
     }
 
     /// How far a subscription has come at the peer.

@@ -5,6 +5,7 @@
 
 mod actor;
 mod actors;
+mod announce;
 mod attribute_lists;
 mod attributes;
 mod bulk;
@@ -30,6 +31,7 @@ pub use actingweb_store::{
 };
 pub use actor::Actor;
 pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Presented, Visit, VisitError};
+pub use announce::scope;
 pub use attribute_lists::AttributeList;
 pub use bulk::{BulkItems, BulkWrite};
 pub use credentials::{Credentials, SESSION_PREFIX};

@@ -132,6 +132,13 @@ impl App {
         self
     }
 
+    /// Whether a peer with several subscriptions that a change concerns is called back once, by the most specific of them,
+    /// as the specification wants it; on unless switched off for peers that expect a callback for every subscription.
+    pub const fn one_callback_per_change(mut self, once: bool) -> Self {
+        self.info.one_callback_per_change = once;
+        self
+    }
+
     /// Whether a creator may have one actor only; off unless asked for.
     pub const fn unique_creator(mut self, unique: bool) -> Self {
         self.info.unique_creator = unique;

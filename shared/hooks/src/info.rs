@@ -149,6 +149,8 @@ pub struct AppInfo {
     pub info_url: String,
     /// Whether a creator may have one actor only.
     pub unique_creator: bool,
+    /// Whether a peer is called back once for a change, by the most specific of its subscriptions.
+    pub one_callback_per_change: bool,
     /// The relationship meant when none is named.
     pub default_relationship: String,
     /// Whether verified peers get the default relationship without being asked about.
@@ -165,6 +167,7 @@ impl AppInfo {
             version: "0.1.0".to_owned(),
             info_url: "http://actingweb.org/".to_owned(),
             unique_creator: false,
+            one_callback_per_change: true,
             default_relationship: DEFAULT.to_owned(),
             auto_accept: false,
             strict_relationships: false,

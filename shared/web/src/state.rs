@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actingweb_actor::{Actors, Trusts};
+use actingweb_actor::{Actors, Publishing, Trusts};
 use actingweb_hooks::Hooks;
 use actingweb_protocol::Entropy;
 
@@ -59,6 +59,13 @@ impl AppState {
     pub fn for_group(mut self, group: &'static str) -> Self {
         self.group = group;
         self
+    }
+
+    /// Who is told what of changes.
+    #[must_use]
+    pub fn publishing(&self) -> Publishing<'_> {
+        let one_callback_per_change = self.hooks.app().one_callback_per_change;
+        Publishing { policy: self.hooks.policy(), one_callback_per_change }
     }
 
     /// True for the first request of the process.

@@ -284,7 +284,8 @@ async fn trustees_come_and_go() {
     ann.get("").await.problem(403);
     let trustee = site.http.get(&ann.url).bearer_auth(&ann.passphrase);
     assert_eq!(Answer::of(trustee).await.expect(200).json()["creator"], "trustee");
-    let ann = Owner { creator: "trustee".to_owned(), ..ann };
+    let mut ann = ann;
+    ann.creator = "trustee".to_owned();
     ann.delete("/trust/trustee").await.expect(204);
     assert!(ann.get("").await.expect(200).json().get("trustee_root").is_none());
     let trustee = site.http.get(&ann.url).bearer_auth(&ann.passphrase);

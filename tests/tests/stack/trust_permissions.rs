@@ -1,6 +1,7 @@
 //! What a relationship permits: overrides, their effect at once, and what the peer is told.
 
 use actingweb_hooks::prelude::*;
+use actingweb_hooks::{Category, Operation, Rules, TrustDefinition};
 use actingweb_protocol::ActorId;
 use actingweb_tests::{Answer, Owner, Site};
 use reqwest::Method;

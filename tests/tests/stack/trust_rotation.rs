@@ -37,7 +37,7 @@ async fn a_peer_that_does_not_consent_keeps_the_old_one() {
     let row = ask(&ann, &peer.url, "friend").await;
     let secret = row["secret"].as_str().unwrap();
     let own = format!("trust/friend/{}", ann.id);
-    let rotate = || ann.post("/trust/friend/strange/secret", &json!({}));
+    let rotate = || async { ann.post("/trust/friend/strange/secret", &json!({})).await };
     let proposed = || peer.asked_for("POST", &own).last().unwrap().body["secret"].as_str().unwrap().to_owned();
     let good = |secret: String| {
         let request = as_peer(&ann, &secret, Method::GET, "/trust/friend/strange");

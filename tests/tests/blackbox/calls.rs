@@ -234,18 +234,25 @@ async fn a_notification_goes_out() {
 async fn peers_are_told_with_an_outcome_for_each() {
     let site = Site::start().await;
     let owner = site.actor("ann@example.org").await;
-    let peer = site.actor("bob@example.org").await;
-    let peers = json!([peer.url, "http://127.0.0.1:9/00000000000000000000000000000000", "ftp://x"]);
+    let (friend, other) = (site.actor("bob@example.org").await, site.actor("carol@example.org").await);
+    for peer in [&friend, &other] {
+        owner.post("/trust", &json!({ "url": peer.url, "relationship": "friend" })).await.expect(201);
+    }
+    friend.put(&format!("/trust/friend/{}", owner.id), &json!({ "approved": true })).await.expect(204);
+    let peers = json!([friend.id, other.id, "stranger"]);
     let told = call(&owner, "/actions/notify_peers", json!({ "message": "Hi", "peers": peers })).await;
-    // The peers have no reason to let a stranger write: there is no trust between them.
     let outcomes = told["peers"].as_array().expect("an array");
     assert_eq!(
         outcomes.iter().map(|told| &told["peer"]).collect::<Vec<_>>(),
         peers.as_array().expect("an array").iter().collect::<Vec<_>>()
     );
-    assert!(outcomes.iter().all(|told| told["outcome"] == "error"), "{told}");
-    assert_eq!(told["told"], 0);
-    assert_eq!(peer.get("/resources/report").await.expect(200).json()["latest"], json!([]));
+    assert_eq!((&outcomes[0]["outcome"], &outcomes[0]["value"]), (&json!("ok"), &json!(200)), "{told}");
+    // One did not approve, so it has no reason to let anybody write; with the last there is no relationship at all.
+    assert_eq!(outcomes[1]["error"], "the peer refused with status 403", "{told}");
+    assert!(outcomes[2]["error"].as_str().is_some_and(|error| error.contains("no relationship")), "{told}");
+    assert_eq!(told["told"], 1);
+    assert_eq!(friend.get("/resources/report").await.expect(200).json()["latest"][0]["message"], "Hi");
+    assert_eq!(other.get("/resources/report").await.expect(200).json()["latest"], json!([]));
     owner.post("/actions/notify_peers", &json!({ "message": "Hi", "peers": [] })).await.problem(400);
 }
 

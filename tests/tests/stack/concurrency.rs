@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use actingweb_hooks::{App, Bedrock, Call, FromCall, HookError, Http, Kind, Peers, Services, Signature, State};
+use actingweb_hooks::{App, Bedrock, Call, FromCall, GuardedHttp, HookError, Http, Kind, Services, Signature, State};
 use actingweb_peer::PeerAddress;
 use actingweb_testkit::bedrock_standin::Script;
 use actingweb_testkit::service_standin::ServiceStandin;
@@ -28,7 +28,7 @@ struct Sources {
     http: Http,
     services: Services,
     bedrock: Bedrock,
-    peers: Peers,
+    guarded: GuardedHttp,
     friend: State<Friend>,
 }
 
@@ -38,7 +38,7 @@ impl<K: Kind> FromCall<K> for Sources {
             http: Http::from_call(call)?,
             services: Services::from_call(call)?,
             bedrock: Bedrock::from_call(call)?,
-            peers: Peers::from_call(call)?,
+            guarded: GuardedHttp::from_call(call)?,
             friend: State::from_call(call)?,
         })
     }
@@ -60,7 +60,7 @@ impl Sources {
             "news" => self.service("news", "news?topic=rust").await,
             "quotes" => self.service("quotes", "quotes?symbol=ACME").await,
             "model" => Ok(json!(self.bedrock.converse("How are you?").await?.text)),
-            _ => Ok(self.peers.get(&self.friend.0.0, "slow-store/mood").send().await?.json()?),
+            _ => Ok(self.guarded.get(&self.friend.0.0, "slow-store/mood").send().await?.json()?),
         }
     }
 }

@@ -144,28 +144,3 @@ async fn nobody_but_the_creator_has_an_actor_summarised() {
     assert_eq!(failure(asked).status, 403);
     assert_eq!(world.bedrock.call_count(), 0);
 }
-
-#[tokio::test]
-async fn every_peer_is_told_and_each_has_its_outcome() {
-    let world = World::start().await;
-    world.services.set_delay(A_WHILE);
-    let inbox = format!("{}/inbox", world.services.url());
-    let nowhere = format!("{}/nowhere", world.services.url());
-    let peers = [&*inbox, "http://10.0.0.1/actor", &*nowhere, "no url", "http://127.0.0.1:1/gone", &*inbox];
-    let announced = world.action("notify_peers", json!({"message": "Party!", "peers": peers})).await;
-
-    let told = announced["peers"].as_array().unwrap();
-    assert_eq!(told.iter().map(|told| told["peer"].as_str().unwrap()).collect::<Vec<_>>(), peers);
-    let outcomes: Vec<_> = told.iter().map(|told| told["outcome"].as_str().unwrap()).collect();
-    assert_eq!(outcomes, ["ok", "error", "error", "error", "error", "ok"]);
-    assert_eq!((&announced["told"], &told[0]["value"]), (&json!(2), &json!(202)));
-    assert!(told[1]["error"].as_str().unwrap().contains("must not be called"), "{announced}");
-    assert!(told[2]["error"].as_str().unwrap().contains("status 404"), "{announced}");
-
-    assert_eq!(world.services.max_concurrent(), 3);
-    let received = world.services.received();
-    assert_eq!(received.len(), 2);
-    assert_eq!(received[0].path, "/inbox/actions/log_message");
-    assert_eq!(received[0].body, json!({"message": "Party!", "level": "info"}));
-    assert_eq!(received[0].request_id.as_deref(), Some("request-1"));
-}

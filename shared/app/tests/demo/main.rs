@@ -9,6 +9,7 @@
 
 mod at_once;
 mod log;
+mod peers;
 mod plain;
 mod properties;
 mod world;

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use actingweb_actor::{Actors, CreateActor};
 use actingweb_bedrock::Bedrock;
-use actingweb_hooks::{Actor, CallOutcome, Caller, Directory, HookFailure, Hooks, Invocation, Limits, Op, Resources};
+use actingweb_hooks::{
+    Actor, CallOutcome, Caller, Directory, HookFailure, Hooks, Invocation, Limits, Op, Peers, Resources,
+};
 use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
-use actingweb_protocol::{Clock, Deadline, Entropy, Keys};
-use actingweb_store::Store;
+use actingweb_protocol::{Clock, Deadline, Entropy, Keys, PeerId, sha256_hex};
+use actingweb_store::{Breaker, Store, TrustOutcome, TrustRecord};
 use actingweb_testkit::bedrock_standin::{BedrockStandin, Script};
 use actingweb_testkit::engine::Engine;
 use actingweb_testkit::fakes::{FakeClock, SeededEntropy};
@@ -22,12 +24,17 @@ pub(crate) const CREATED_AT: &str = "2026-01-01T00:00:00.000Z";
 /// Nobody listens on port 1.
 const NOBODY: &str = "http://127.0.0.1:1";
 
+/// Where the actors are, if anybody served them.
+pub(crate) const BASE_URL: &str = "https://actors.example";
+
 pub(crate) struct World {
     pub(crate) hooks: Hooks,
+    pub(crate) actors: Actors,
     pub(crate) actor: Actor,
     pub(crate) services: ServiceStandin,
     pub(crate) bedrock: BedrockStandin,
     pub(crate) clock: FakeClock,
+    keys: Arc<Keys>,
     _engine: Engine,
 }
 
@@ -46,9 +53,9 @@ impl World {
 
         let store = Store::new(dynamodb_client(engine.url()), "actors", Arc::new(clock.clone()), entropy.clone());
         store.create_table().await.unwrap();
-        let keys = Keys::parse(r#"{"k1": "0123456789abcdef0123456789abcdef"}"#).unwrap();
+        let keys = Arc::new(Keys::parse(r#"{"k1": "0123456789abcdef0123456789abcdef"}"#).unwrap());
         let at_that_time = (Arc::new(clock.clone()) as Arc<dyn Clock>, entropy.clone() as Arc<dyn Entropy>);
-        let actors = Actors::new(store, Arc::new(keys), at_that_time, "https://actors.example", false);
+        let actors = Actors::new(store, Arc::clone(&keys), at_that_time, BASE_URL, false);
 
         let base_url = |name| if missing.contains(&name) { NOBODY } else { services.url() };
         let names = ["weather", "news", "quotes", "store", "notifications"];
@@ -67,7 +74,43 @@ impl World {
         let hooks = actingweb_app::app().build(resources).await.unwrap();
         let ann = CreateActor { creator: CREATOR.into(), ..CreateActor::default() };
         let actor = actors.create(ann, None, in_time()).await.unwrap().actor;
-        Self { hooks, actor, services, bedrock, clock, _engine: engine }
+        Self { hooks, actors, actor, services, bedrock, clock, keys, _engine: engine }
+    }
+
+    /// Gives an actor a relationship with a peer, as if both had approved it; `change` says what is different.
+    pub(crate) async fn trust(&self, actor: &Actor, peer: &str, base_uri: &str, change: impl FnOnce(&mut TrustRecord)) {
+        let secret = format!("secret of {} and {peer}", actor.id()).replace(' ', "-");
+        let context = format!("trust/{}/{peer}", actor.id());
+        let mut record = TrustRecord {
+            peer: PeerId::parse(peer).unwrap(),
+            base_uri: base_uri.to_owned(),
+            kind: "urn:actingweb:example.com:demo".to_owned(),
+            relationship: "friend".to_owned(),
+            agreed: "friend".to_owned(),
+            desc: String::new(),
+            approved: true,
+            peer_approved: true,
+            verified: true,
+            verification_token: String::new(),
+            secret: self.keys.seal(&context, &secret, &SeededEntropy::new(1)).unwrap(),
+            secret_hash: sha256_hex(&secret),
+            next: None,
+            established_via: "trust".to_owned(),
+            created_at: self.clock.now(),
+            permissions: None,
+            initiated: true,
+            expires: None,
+            breaker: Breaker::default(),
+            version: String::new(),
+        };
+        change(&mut record);
+        let outcome = self.actors.store().put_trust(actor.id(), None, record, &[]).await.unwrap();
+        assert!(matches!(outcome, TrustOutcome::Written(_)), "{outcome:?}");
+    }
+
+    /// The actor's peers, as a hook gets them.
+    pub(crate) fn peers(&self) -> Peers {
+        self.hooks.peers(&self.invocation(Caller::Creator), &self.actor).unwrap()
     }
 
     pub(crate) fn invocation(&self, caller: Caller) -> Invocation {

@@ -71,6 +71,12 @@ pub enum StartError {
         /// What it said.
         source: StoreError,
     },
+    /// No delivery that was given up has this id.
+    #[error("no delivery that was given up has the id {id}: --dead-letters lists those there are")]
+    NoDeadLetter {
+        /// The id asked for.
+        id: String,
+    },
     /// The file for `cargo lambda watch` holds something else, or cannot be written.
     #[error("cannot write {}: {reason}", path.display())]
     EnvFile {

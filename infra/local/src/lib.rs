@@ -5,6 +5,8 @@
 
 mod background;
 mod data;
+mod dead_letters;
+mod deliveries;
 mod env_file;
 mod error;
 mod openapi;
@@ -14,6 +16,7 @@ mod stack;
 mod standins;
 mod welcome;
 
+pub use dead_letters::dead_letters;
 pub use error::StartError;
 pub use openapi::openapi;
 pub use options::Options;

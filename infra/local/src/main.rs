@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use actingweb_local::{Options, StartError, start_app, welcome};
+use actingweb_local::{Options, StartError, dead_letters, start_app, welcome};
 use actingweb_runtime::{Config, Environment, SystemClock, log_to_stdout};
 use clap::Parser as _;
 use tokio::time::Instant;
@@ -29,6 +29,10 @@ async fn run(options: Options) -> Result<(), StartError> {
     let begun = Instant::now();
     // The engine warns of what it does not implement and nobody here needs.
     let environment = Environment::of_process().with_default("ACTINGWEB_LOG", "info,dynoxide=error");
+    if options.dead_letters || options.redrive.is_some() {
+        say(&dead_letters(options, environment, actingweb_app::app()).await?);
+        return Ok(());
+    }
     log_to_stdout(Config::log(&environment)?, Arc::new(SystemClock));
     // Asked for before anything runs, so that no signal is missed.
     let stopped = stop_signal().map_err(|source| StartError::Listen { port: options.port, source })?;

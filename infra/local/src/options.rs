@@ -36,13 +36,21 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub base_url: Option<Url>,
 
-    /// Serve the engine, the stand-ins and the worker alone, for `cargo lambda watch`, whose `.env` is written
+    /// Serve the engine, the stand-ins, deliver and the worker alone, for `cargo lambda watch`, whose `.env` is written
     #[arg(long)]
     pub engine_only: bool,
 
     /// Where the embedded engine listens, on 127.0.0.1 [default: any free port; with --engine-only 8000]
     #[arg(long, value_name = "N", conflicts_with = "dynamodb_endpoint")]
     pub dynamodb_port: Option<u16>,
+
+    /// List the deliveries to peers that were given up, and end
+    #[arg(long, conflicts_with_all = ["engine_only", "memory"])]
+    pub dead_letters: bool,
+
+    /// Deliver again what was given up, one by its id or all of it, and end
+    #[arg(long, value_name = "ID|all", conflicts_with_all = ["engine_only", "memory", "dead_letters"])]
+    pub redrive: Option<String>,
 }
 
 /// As without any flag.
@@ -57,6 +65,8 @@ impl Default for Options {
             base_url: None,
             engine_only: false,
             dynamodb_port: None,
+            dead_letters: false,
+            redrive: None,
         }
     }
 }
@@ -95,6 +105,9 @@ mod tests {
             &["--memory", "--data", "x"][..],
             &["--engine-only", "--dynamodb-endpoint", "http://127.0.0.1:1"],
             &["--dynamodb-port", "1", "--dynamodb-endpoint", "http://127.0.0.1:1"],
+            &["--dead-letters", "--redrive", "all"],
+            &["--dead-letters", "--memory"],
+            &["--redrive"],
             &["--port", "70000"],
             &["--base-url", "example.com"],
             &["--unknown"],

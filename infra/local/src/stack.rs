@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::standins::Standins;
-use crate::{Options, StartError, background, data, env_file, server};
+use crate::{Options, StartError, background, data, deliveries, env_file, server};
 
 const DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
@@ -118,11 +118,39 @@ pub async fn start_app(options: Options, environment: Environment, app: App) -> 
     }
     tasks.spawn(background::work(state.clone().for_group("worker"), stopped.clone()));
     if let Some(engine) = &engine {
-        tasks.spawn(background::sweep(Arc::clone(engine), stopped));
+        let tap = engine.tap(&config.table);
+        tasks.spawn(deliveries::deliver(state.clone().for_group("deliver"), tap, stopped.clone()));
+        tasks.spawn(background::sweep(state.clone(), Arc::clone(engine), stopped));
     }
     let dynamodb_url = config.aws.dynamodb_endpoint.as_ref().map_or_else(String::new, shown);
     let url = if options.engine_only { config.base_url } else { own_url };
     Ok(Running { url, state, dynamodb_url, stood_in: standins.names.clone(), tasks, stop, standins, engine })
+}
+
+/// The state alone, for a command that serves nothing.
+pub(crate) struct Opened {
+    pub(crate) state: AppState,
+    /// The embedded engine, if it is in use. A running stack over the same file goes on beside it.
+    pub(crate) engine: Option<Arc<Engine>>,
+    config: Config,
+}
+
+impl Opened {
+    /// The address of DynamoDB.
+    pub(crate) fn endpoint(&self) -> String {
+        self.config.aws.dynamodb_endpoint.as_ref().map_or_else(String::new, shown)
+    }
+}
+
+/// Opens the table without serving anything.
+pub(crate) async fn open(options: &Options, environment: Environment, app: App) -> Result<Opened, StartError> {
+    let own_url = format!("http://127.0.0.1:{}", options.port);
+    let environment = with_settings(environment, options, &own_url)?;
+    let (engine, environment) = with_engine(environment, options)?;
+    let config = Config::read(&environment)?;
+    let state = Box::pin(build(&config, app)).await?;
+    open_table(&state, &config).await?;
+    Ok(Opened { state, engine, config })
 }
 
 fn listen(port: u16) -> Result<TcpListener, StartError> {

@@ -63,16 +63,21 @@ impl Actor {
             try_join(self.store().log_head(self.id()), self.store().subscriptions(self.id(), None)).await?;
         let numbered = self.number(publishing, head, subscriptions, lease).await?;
         let outstanding = numbered.into_iter().filter(|running| is_outstanding(&running.subscription));
-        let taken = outstanding.map(|Running { subscription, leased }| async move {
-            if leased || !lease || !is_due(&subscription, self.store()) {
-                return Ok::<_, ActorError>(Outstanding { subscription, leased });
-            }
-            Ok(match self.store().lease_subscription(self.id(), &subscription).await? {
-                Some(subscription) => Outstanding { subscription, leased: true },
-                None => Outstanding { subscription, leased: false },
-            })
-        });
+        // Vectors of futures here and below: closures that make futures of borrows cannot be told to be `Send`.
+        let taken: Vec<_> = outstanding.map(|running| self.take(running, lease)).collect();
         stream::iter(taken).buffer_unordered(CONCURRENT).try_collect().await
+    }
+
+    /// Takes a subscription for delivery, if that is wanted and possible.
+    async fn take(&self, running: Running, lease: bool) -> Result<Outstanding, ActorError> {
+        let Running { subscription, leased } = running;
+        if leased || !lease || !is_due(&subscription, self.store()) {
+            return Ok(Outstanding { subscription, leased });
+        }
+        Ok(match self.store().lease_subscription(self.id(), &subscription).await? {
+            Some(subscription) => Outstanding { subscription, leased: true },
+            None => Outstanding { subscription, leased: false },
+        })
     }
 
     /// Numbers what the log has for the subscriptions of one peer, and gives all of them as they are then, in the order of
@@ -110,7 +115,7 @@ impl Actor {
             let page = self.store().changes(self.id(), after, last).await?;
             // No page: what lies there is older than changes are kept.
             let upto = page.last().map_or(last, |change| change.number);
-            let stepping = running.into_iter().map(|running| round.step(running, &page, upto));
+            let stepping: Vec<_> = running.into_iter().map(|running| round.step(running, &page, upto)).collect();
             let stepped: Vec<_> = stream::iter(stepping).buffered(CONCURRENT).try_collect().await?;
             running = stepped.into_iter().flatten().collect();
             after = upto;
@@ -127,7 +132,8 @@ impl Actor {
         let mut peers: Vec<&PeerId> = peers.collect();
         peers.sort();
         peers.dedup();
-        let reading = peers.chunks(TRUSTS_AT_ONCE).map(|peers| self.store().trusts_with(self.id(), peers));
+        let chunks = peers.chunks(TRUSTS_AT_ONCE);
+        let reading: Vec<_> = chunks.map(|peers| self.store().trusts_with(self.id(), peers)).collect();
         let trusts: Vec<_> = stream::iter(reading).buffered(CONCURRENT).try_collect().await?;
         let access = trusts.into_iter().flatten().filter_map(|trust| Some((trust.peer.clone(), access_of(policy, &trust)?)));
         Ok(access.collect())

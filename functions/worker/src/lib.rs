@@ -53,10 +53,12 @@ async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, 
     }
     let work = async {
         match &job.work {
-            DueWork::Remove { .. } | DueWork::LastLook => {
+            DueWork::Remove { .. } => {
                 tell(state, &job, EventKind::ActorDeleted, deadline).await?;
-                store.sweep_actor(&job.actor).await?;
+                take_leave(state, &job, deadline).await?;
+                store.sweep_actor(&job.actor, true).await?;
             }
+            DueWork::LastLook => store.sweep_actor(&job.actor, false).await?,
             DueWork::RemoveItems { partition } => store.sweep_items(partition).await?,
             DueWork::Deliver => {
                 Box::pin(actingweb_deliver::deliver(state, &job.actor, deadline)).await?;
@@ -93,6 +95,22 @@ async fn tell(state: &AppState, job: &DueJob, event: EventKind, deadline: Deadli
     }
     fire(state, job, event, deadline).await;
     state.actors.store().with_deadline(deadline).mark_told(job).await
+}
+
+/// Ends the relationships of a deleted actor and tells its peers. What a peer does not take is tried again until the last
+/// look.
+async fn take_leave(state: &AppState, job: &DueJob, deadline: Deadline) -> Result<(), ActorError> {
+    let Some(actor) = state.actors.departed(job, deadline) else { return Ok(()) };
+    if !state.trusts.leave(&actor).await? {
+        return Ok(());
+    }
+    if let Err(error) = Box::pin(actingweb_deliver::deliver(state, &job.actor, deadline)).await {
+        // Peers are owed the news; the actor's owner is owed that all of it goes.
+        tracing::error!(actor = %job.actor, %error, "peers could not be told of an actor's end: they are told later");
+        let store = state.actors.store().with_deadline(deadline);
+        store.deliver_later(&job.actor, store.now()).await?;
+    }
+    Ok(())
 }
 
 async fn tell_complete(state: &AppState, job: &DueJob, deadline: Deadline) {

@@ -183,7 +183,7 @@ impl Store {
     /// [`StoreError`]; some of it may be gone by then.
     pub async fn delete_attributes(&self, actor: &ActorId, bucket: Option<&str>) -> Result<(), StoreError> {
         let prefix = bucket.map_or_else(|| Ok(keys::ATTRIBUTE.to_owned()), bucket_prefix)?;
-        self.sweep_owned(actor, &prefix).await
+        self.sweep_owned(actor, &prefix, false).await
     }
 
     fn live_attribute(&self, row: &Row<'_>) -> Result<Option<StoredAttribute>, StoreError> {

@@ -59,14 +59,14 @@ impl Store {
         }
     }
 
-    /// Removes everything in a deleted actor's partition but the tombstone; items of lists and data of peers become jobs of
-    /// their own. May be repeated, and resumed by anyone.
+    /// Removes everything in a deleted actor's partition but the tombstone and, with `keep_notices`, what peers are still
+    /// to be told; items of lists and data of peers become jobs of their own. May be repeated, and resumed by anyone.
     ///
     /// # Errors
     /// [`StoreError`]; what was removed by then stays removed.
-    pub async fn sweep_actor(&self, actor: &ActorId) -> Result<(), StoreError> {
+    pub async fn sweep_actor(&self, actor: &ActorId, keep_notices: bool) -> Result<(), StoreError> {
         self.end_feeds(actor, None, self.now()).await?;
-        self.sweep_owned(actor, "").await
+        self.sweep_owned(actor, "", keep_notices).await
     }
 
     /// Removes the items that a deleted or cleared list left. May be repeated.

@@ -169,14 +169,20 @@ impl Store {
     /// [`StoreError`]; some properties may be gone by then.
     pub async fn delete_properties(&self, actor: &ActorId, log: &LogView) -> Result<(), StoreError> {
         let before = self.known_head(actor, log).await?;
-        self.sweep_owned(actor, keys::PROPERTY).await?;
+        self.sweep_owned(actor, keys::PROPERTY, false).await?;
         self.log_end_of_all(actor, log, before, Scope::target(PROPERTIES)).await
     }
 
-    /// Deletes what an actor owns and whose sort keys begin with `prefix` (anything, when empty), but the actor itself.
+    /// Deletes what an actor owns and whose sort keys begin with `prefix` (anything, when empty), but the actor itself
+    /// and, with `keep_notices`, what peers are still to be told.
     /// A list goes together with a job for its items, while nobody changes it: so no item is left that nothing leads to.
     /// So does a property with its look-up row.
-    pub(crate) async fn sweep_owned(&self, actor: &ActorId, prefix: &str) -> Result<(), StoreError> {
+    pub(crate) async fn sweep_owned(
+        &self,
+        actor: &ActorId,
+        prefix: &str,
+        keep_notices: bool,
+    ) -> Result<(), StoreError> {
         let mut pages = self.pages(&keys::actor(actor), prefix, Some("pk, sk, generation, version, found_by"));
         while let Some(items) = pages.next().await? {
             let (lists, rest): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|row| row.contains_key("generation"));
@@ -188,8 +194,11 @@ impl Store {
             for row in found {
                 self.release_found(actor, &Row(row)).await?;
             }
-            let is_actor = |key: &Item| key.get("sk").is_some_and(|sk| sk == &text(keys::ACTOR));
-            self.batch_delete(rest.into_iter().filter_map(key_of).filter(|key| !is_actor(key)).collect()).await?;
+            let stays = |key: &Item| {
+                let sort_key = Row(key).text("sk").unwrap_or_default();
+                sort_key == keys::ACTOR || (keep_notices && sort_key.starts_with(keys::NOTICE))
+            };
+            self.batch_delete(rest.into_iter().filter_map(key_of).filter(|key| !stays(key)).collect()).await?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actingweb_hooks::prelude::*;
 use actingweb_hooks::{EventKind, TrustEvent};
 use actingweb_protocol::ActorId;
+use actingweb_testkit::fakes::FakeClock;
 use actingweb_tests::{Answer, Owner, Site, StrangePeer};
 use reqwest::Method;
 
@@ -324,4 +325,39 @@ async fn deciding_costs_two_calls() {
     measured(answer, calls, 200, (1, 1));
     let (answer, calls) = meter.measure(bob.delete(&at_bob)).await;
     measured(answer, calls, 204, (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_actor_takes_leave_of_its_peers() {
+    let clock = FakeClock::new();
+    let here = Site::with_clock(app().0, Arc::new(clock.clone())).await;
+    let there = site().await;
+    let (ann, bob) = (here.actor("ann").await, there.actor("bob").await);
+    befriend(&here, &ann, &there, &bob).await;
+    let (near, far) = (StrangePeer::start("near").await, StrangePeer::start("far").await);
+    for peer in [&near, &far] {
+        peer.answers("POST", "trust/", 201, json!({}));
+        ask(&ann, &peer.url, "friend").await;
+    }
+    near.answers("DELETE", "trust/", 204, json!({}));
+    far.answers("DELETE", "trust/", 503, json!({}));
+    ann.delete("").await.expect(204);
+    assert_eq!(here.drain().await.failed, 0);
+    let path = format!("trust/friend/{}", ann.id);
+    bob.get(&format!("/{path}")).await.problem(404);
+    assert_eq!(near.asked_for("DELETE", &path).len(), 1);
+    let tried = far.asked_for("DELETE", &path).len();
+    assert!(tried > 0, "one that is away keeps nobody waiting");
+
+    // It is told when it is back; and nothing is left of the actor in the end.
+    far.answers("DELETE", "trust/", 204, json!({}));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(here.drain().await.failed, 0);
+    assert!(far.asked_for("DELETE", &path).len() > tried);
+    clock.advance(Duration::from_secs(15 * 60));
+    here.drain().await;
+    let left: Vec<_> = here.table().await;
+    let of_ann = |item: &&Value| item["pk"].as_str().is_some_and(|pk| pk.starts_with(&format!("A#{}", ann.id)));
+    let left: Vec<_> = left.iter().filter(of_ann).map(|item| item["sk"].clone()).collect();
+    assert_eq!(left, [json!("ACTOR")]);
 }

@@ -2,10 +2,14 @@
 
 use actingweb_protocol::permission::PermissionOverride;
 use actingweb_store::{Notice, TrustOutcome, TrustRecord};
+use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{TrustError, TrustStep, Trusted, Trusts, check_text, read_override};
-use crate::Actor;
+use crate::{Actor, ActorError};
+
+/// How many relationships of a deleted actor are ended at once.
+const CONCURRENT_ENDS: usize = 8;
 
 /// How often a change is tried again that others came before.
 const ROUNDS: usize = 8;
@@ -143,6 +147,25 @@ impl Trusts {
             seen = actor.store().trust(actor.id(), &seen.peer).await?.ok_or(TrustError::Missing)?;
         }
         Err(TrustError::Conflict("the relationship kept changing at the same time: try again".to_owned()))
+    }
+
+    /// Ends all relationships of an actor that is deleted, and owes each peer the news. False when there were none.
+    ///
+    /// # Errors
+    /// Storage errors; relationships that were ended by then stay ended.
+    pub async fn leave(&self, actor: &Actor) -> Result<bool, ActorError> {
+        let trusts = self.all(actor).await?;
+        let ends = trusts.iter().map(|trust| self.end(actor, trust.clone(), true));
+        let ends: Vec<_> = ends.collect();
+        let ended: Vec<_> = stream::iter(ends).buffer_unordered(CONCURRENT_ENDS).collect().await;
+        for result in ended {
+            match result {
+                Err(TrustError::Actor(error)) => return Err(error),
+                // Ended by its peer at the same time, or still changing: what is left goes with the actor.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(!trusts.is_empty())
     }
 
     /// Changes the override of what a relationship permits by the body of a PUT. True when there was none before.

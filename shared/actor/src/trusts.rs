@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use actingweb_peer::{PeerAddress, PeerClient, PeerError, Secret};
 use actingweb_protocol::permission::{PermissionOverride, Policy};
-use actingweb_protocol::{ActorId, Clock, Deadline, Entropy, Keys, PeerId, random_hex, sha256_hex};
+use actingweb_protocol::{ActorId, Clock, Deadline, Entropy, Keys, PeerId, Timestamp, random_hex, sha256_hex};
 use actingweb_store::{Notice, NoticeKind, StoreError, TrustRecord};
 use serde_json::{Value, json};
 
@@ -144,6 +144,14 @@ impl Trusts {
     pub fn for_request(&self, request_id: &str, deadline: Deadline) -> Self {
         let peers = self.peers.clone().with_deadline(deadline.minus(RESERVE)).with_request_id(request_id);
         Self { shared: Arc::clone(&self.shared), peers }
+    }
+
+    pub(crate) const fn peers(&self) -> &PeerClient {
+        &self.peers
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// What the application decided about relationships.

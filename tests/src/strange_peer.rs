@@ -87,7 +87,8 @@ impl Drop for StrangePeer {
 async fn answer(inner: Arc<Mutex<Inner>>, prefix: String, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes: Bytes = to_bytes(body, 1 << 20).await.unwrap_or_default();
-    let secret = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let secret =
+        parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let asked = Asked {
         method: parts.method.to_string(),
         path: parts.uri.path().strip_prefix(&prefix).unwrap_or_default().to_owned(),
@@ -97,7 +98,8 @@ async fn answer(inner: Arc<Mutex<Inner>>, prefix: String, request: Request) -> R
     let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
     inner.asked.push(asked.clone());
     let fits = |(method, path, ..): &&(String, String, StatusCode, Value)| {
-        parts.method == Method::from_bytes(method.as_bytes()).unwrap_or_default() && asked.path.starts_with(path.as_str())
+        parts.method == Method::from_bytes(method.as_bytes()).unwrap_or_default()
+            && asked.path.starts_with(path.as_str())
     };
     let Some((_, _, status, body)) = inner.answers.iter().rev().find(fits) else {
         return StatusCode::NOT_FOUND.into_response();

@@ -358,7 +358,8 @@ fn check_secret(secret: &str) -> Result<(), TrustError> {
     let in_header = secret.bytes().all(|byte| byte.is_ascii_graphic());
     if !(16..=256).contains(&secret.len()) || !in_header || secret.starts_with(crate::SESSION_PREFIX) {
         let prefix = crate::SESSION_PREFIX;
-        let rule = format!("`secret` is 16 to 256 printable ASCII characters without blanks, not beginning with {prefix}");
+        let rule =
+            format!("`secret` is 16 to 256 printable ASCII characters without blanks, not beginning with {prefix}");
         return Err(TrustError::Invalid(rule));
     }
     Ok(())

@@ -8,7 +8,17 @@ pub const PROTOCOL_VERSION: &str = "1.4";
 pub const FLAT_VERSION: &str = "1.0";
 
 /// The option tags of what is really served, in alphabetical order.
-pub const SUPPORTED: &[&str] = &["actions", "listproperties", "methods", "nestedproperties", "resources"];
+pub const SUPPORTED: &[&str] = &[
+    "actions",
+    "listproperties",
+    "methods",
+    "nestedproperties",
+    "onewaytrust",
+    "permissionquery",
+    "resources",
+    "trust",
+    "trustpermissions",
+];
 
 /// The representation formats understood.
 pub const FORMATS: &[&str] = &["json"];

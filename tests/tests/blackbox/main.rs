@@ -16,6 +16,7 @@ mod meta;
 mod nested;
 mod properties;
 mod raw;
+mod trust;
 mod verbs;
 
 /// The media type of forms.

@@ -14,13 +14,8 @@ pub(crate) type Heard = Arc<Mutex<Vec<(EventKind, TrustEvent)>>>;
 
 pub(crate) fn app() -> (App, Heard) {
     let heard = Heard::default();
-    let events = [
-        TrustInitiated,
-        TrustRequestReceived,
-        TrustFullyApprovedLocal,
-        TrustFullyApprovedRemote,
-        TrustDeleted,
-    ];
+    let events =
+        [TrustInitiated, TrustRequestReceived, TrustFullyApprovedLocal, TrustFullyApprovedRemote, TrustDeleted];
     let app = App::new("urn:actingweb:example.com:trust");
     let app = events.into_iter().fold(app, |app, kind| {
         let heard = Arc::clone(&heard);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_hooks::prelude::*;
-use actingweb_tests::{Answer, Owner, Site, StrangePeer};
 use actingweb_testkit::fakes::FakeClock;
+use actingweb_tests::{Answer, Owner, Site, StrangePeer};
 use reqwest::Method;
 
 use crate::trust::{app, as_peer, ask, befriend, site};
@@ -425,7 +425,10 @@ async fn of_requests_at_the_same_time_one_stands() {
         let secret = format!("{number:02}{SECRET}");
         let seen = Answer::of(as_peer(&ann, &secret, Method::GET, "/trust/friend/peer")).await;
         good += usize::from(seen.status == 202);
-        assert!(seen.status != 202 || rows[0]["secret"] == json!(secret), "the secret in the row is the one that is good");
+        assert!(
+            seen.status != 202 || rows[0]["secret"] == json!(secret),
+            "the secret in the row is the one that is good"
+        );
     }
     assert_eq!(good, 1, "one secret is good, those it replaced are not");
 }

@@ -58,7 +58,10 @@ async fn rights_change_at_once_and_the_peer_is_told_each_time() {
     assert_eq!(heard.len(), 1);
     let (path, body) = &heard[0];
     assert_eq!(path, &callback);
-    assert_eq!((&body["id"], &body["target"], &body["type"]), (&json!(ann.id), &json!("permissions"), &json!("permission")));
+    assert_eq!(
+        (&body["id"], &body["target"], &body["type"]),
+        (&json!(ann.id), &json!("permissions"), &json!("permission"))
+    );
     assert!(body["timestamp"].as_str().unwrap().ends_with('Z'));
     // The whole set in effect, not the difference.
     assert_eq!(body["data"]["properties"]["patterns"], json!(["*"]));
@@ -147,7 +150,9 @@ async fn a_peer_reads_its_own_rights_and_shares() {
     }))
     .await;
     let (ann, bob, secret) = friends(&site).await;
-    for (name, value) in [("hidden", json!(1)), ("private", json!({ "key": 1 })), ("address", json!({ "city": "Oslo" }))] {
+    for (name, value) in
+        [("hidden", json!(1)), ("private", json!({ "key": 1 })), ("address", json!({ "city": "Oslo" }))]
+    {
         ann.put(&format!("/properties/{name}"), &value).await.expect(204);
     }
     ann.post("/properties", &json!({ "shopping_list": { "_type": "list" } })).await.expect(201);

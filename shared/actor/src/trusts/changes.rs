@@ -61,12 +61,7 @@ impl Trusts {
     ///
     /// # Errors
     /// [`TrustError`].
-    pub async fn change(
-        &self,
-        actor: &Actor,
-        seen: TrustRecord,
-        change: &TrustChange,
-    ) -> Result<Trusted, TrustError> {
+    pub async fn change(&self, actor: &Actor, seen: TrustRecord, change: &TrustChange) -> Result<Trusted, TrustError> {
         let base_uri = change.base_uri.as_deref().map(|url| self.check_base("baseuri", url)).transpose()?;
         if let Some(relationship) = &change.relationship {
             self.check_relationship(relationship)?;
@@ -119,12 +114,7 @@ impl Trusts {
     ///
     /// # Errors
     /// [`TrustError`].
-    pub async fn peer_decided(
-        &self,
-        actor: &Actor,
-        seen: TrustRecord,
-        approved: bool,
-    ) -> Result<Trusted, TrustError> {
+    pub async fn peer_decided(&self, actor: &Actor, seen: TrustRecord, approved: bool) -> Result<Trusted, TrustError> {
         let decide = |seen: &TrustRecord| {
             let new = TrustRecord { peer_approved: approved, ..seen.clone() };
             Ok((seen.peer_approved != approved).then_some((new, Vec::new())))
@@ -203,7 +193,6 @@ impl Trusts {
 fn updated(seen: &TrustRecord, body: &Value) -> Result<String, TrustError> {
     // One that cannot be read is replaced rather than kept for ever.
     let current = read_override(seen).ok().flatten().unwrap_or_default();
-    let updated: PermissionOverride =
-        current.updated(body).map_err(|error| TrustError::Invalid(error.to_string()))?;
+    let updated: PermissionOverride = current.updated(body).map_err(|error| TrustError::Invalid(error.to_string()))?;
     Ok(Value::from(updated).to_string())
 }

@@ -301,14 +301,7 @@ impl Trusts {
     }
 
     /// Whether the peer's URL root knows this request: it answers, to the secret, with the token.
-    async fn verify(
-        &self,
-        actor: &Actor,
-        address: PeerAddress,
-        relationship: &str,
-        secret: &str,
-        token: &str,
-    ) -> bool {
+    async fn verify(&self, actor: &Actor, address: PeerAddress, relationship: &str, secret: &str, token: &str) -> bool {
         let address = address.with_secret(Secret::new(secret));
         let path = format!("trust/{relationship}/{}", actor.id());
         // Anything but a success is an error, whatever it says.

@@ -46,9 +46,7 @@ impl Trusts {
         }
         let reply = self.peers.post(&address, &path).json(&json!({ "secret": secret.expose() })).send().await;
         match reply {
-            Ok(reply) if reply.status() == StatusCode::OK && consents(&reply) => {
-                self.promote(actor, seen, &next).await
-            }
+            Ok(reply) if reply.status() == StatusCode::OK && consents(&reply) => self.promote(actor, seen, &next).await,
             Ok(_) => self.give_up(actor, seen, &next, "the peer does not know how to change a secret").await,
             Err(error) if is_final(&error) => {
                 self.give_up(actor, seen, &next, &format!("the peer did not take the new secret: {error}")).await
@@ -95,12 +93,8 @@ impl Trusts {
             if !(seen.approved && seen.peer_approved) {
                 return Err(TrustError::Forbidden("both sides must approve before the secret can change".to_owned()));
             }
-            let new = TrustRecord {
-                secret: sealed.clone(),
-                secret_hash: sha256_hex(secret),
-                next: None,
-                ..seen.clone()
-            };
+            let new =
+                TrustRecord { secret: sealed.clone(), secret_hash: sha256_hex(secret), next: None, ..seen.clone() };
             Ok(Some((new, Vec::new())))
         };
         self.update(actor, seen, decide).await.map(|(_, trust)| trust)

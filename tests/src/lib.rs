@@ -9,6 +9,7 @@
 
 mod answer;
 mod eventually;
+mod odd_peer;
 mod owner;
 mod party;
 mod resident;
@@ -19,6 +20,7 @@ mod subscribers;
 pub use actingweb_testkit::meter::{Calls, Faults, Meter};
 pub use answer::Answer;
 pub use eventually::eventually;
+pub use odd_peer::{ENDLESS, OddPeers};
 pub use owner::Owner;
 pub use party::Party;
 pub use resident::{Granularity, Resident, Subscription, Trust, diffs};

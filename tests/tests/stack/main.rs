@@ -20,6 +20,7 @@ mod isolation;
 mod list_model;
 mod listing;
 mod lists;
+mod peers;
 mod races;
 mod trust;
 mod trust_attacks;

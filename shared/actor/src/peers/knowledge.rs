@@ -21,6 +21,9 @@ use super::{Peer, PeerCallError};
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// Stands for when a peer granted rights that it was asked for and never told of by itself.
+const ASKED: Timestamp = Timestamp::from_millis(0);
+
 /// Something known of a peer, and how old that is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Known<T> {
@@ -225,7 +228,7 @@ impl Peer {
         match self.ask_permissions().await {
             Ok(permissions) => {
                 // The next the peer says by itself counts, whatever its clock says.
-                let at = known.grant.as_ref().map_or(Timestamp::from_millis(0), |grant| grant.at);
+                let at = known.grant.as_ref().map_or(ASKED, |grant| grant.at);
                 let text = Value::Object(permissions.clone()).to_string();
                 let grant = GrantRecord { peer: self.trust.peer.clone(), permissions: text, at };
                 if let Err(error) = actor.store().put_grant(actor.id(), &grant).await {
@@ -260,10 +263,9 @@ impl Peer {
             let value = T::deserialize(&record.value).ok()?;
             Some(self.aged(value, record.fetched_at))
         });
-        // What the peer shows may have changed with this actor's rights.
-        let is_current = |copy: &Known<T>| {
-            fact == Fact::Options || known.granted_at.is_none_or(|granted| granted <= copy.fetched_at)
-        };
+        // What the peer shows may have changed with this actor's rights, when it told of them by itself.
+        let told = known.granted_at.filter(|_| known.grant.as_ref().is_some_and(|grant| grant.at > ASKED));
+        let is_current = |copy: &Known<T>| fact == Fact::Options || told.is_none_or(|told| told < copy.fetched_at);
         let copy = match copy {
             Some(copy) if copy.age < self.max_age.unwrap_or(max_age) && is_current(&copy) => return Ok(copy),
             copy => copy,

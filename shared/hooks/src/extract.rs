@@ -27,7 +27,7 @@ use crate::schema::Schema;
 /// [`Bedrock`](crate::Bedrock), [`Services`], [`Directory`](crate::Directory), [`State<S>`], [`Now`], [`Random`].
 /// Method, action and resource:
 /// [`Input<T>`], `Option<Input<T>>`, [`Op`](crate::Op). Property: [`PropertyAccess`](crate::PropertyAccess).
-/// Lifecycle: [`Event`](crate::Event). Inside [`blocking`](crate::blocking): [`Wait`].
+/// Subscription: [`PeerChange`](crate::PeerChange). Lifecycle: [`Event`](crate::Event). Inside [`blocking`](crate::blocking): [`Wait`].
 ///
 /// # Your own
 /// Build it from others. Extractors are made before the hook starts and do no I/O: keep handles in them.

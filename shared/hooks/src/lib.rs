@@ -36,14 +36,15 @@ pub use answer::IntoAnswer;
 pub use app::App;
 pub use block_on::{BlockOnError, block_on};
 pub use build::{BuildError, Problem};
-pub use call::{Call, Event, EventKind, Invocation, Op, TrustEvent};
+pub use call::{Call, Event, EventKind, Invocation, Op, PeerChange, SubscriptionEvent, TrustEvent};
 pub use dispatch::{CallOutcome, HookRun, Hooks};
 pub use error::{BoxError, HookError, HookFailure};
 pub use extract::{Context, FromCall, GuardedHttp, Http, Input, Now, Random, Services, Signature, State, Wait};
 pub use hook::{Blocking, Hook, blocking};
 pub use info::{Annotations, AppInfo, HookInfo};
 pub use kind::{
-    Action, Kind, Lifecycle, MayBlock, Method, OnPool, Property, Resource, TakesEvent, TakesInput, TakesProperty,
+    Action, Callback, Kind, Lifecycle, MayBlock, Method, OnPool, Property, Resource, Subscription, TakesChange,
+    TakesEvent, TakesInput, TakesProperty,
 };
 pub use property::{Filtered, PropertyAccess, Verdict};
 pub use resources::{Init, Limits, Resources};
@@ -67,10 +68,10 @@ pub mod prelude {
     pub use serde_json::{Value, json};
 
     pub use crate::EventKind::{
-        ActorCreated, ActorDeleted, ActorDeletedComplete, TrustDeleted, TrustFullyApprovedLocal, TrustFullyApprovedRemote,
+        ActorCreated, ActorDeleted, ActorDeletedComplete, SubscriptionDeleted, TrustDeleted, TrustFullyApprovedLocal, TrustFullyApprovedRemote,
         TrustInitiated, TrustRequestReceived,
     };
     pub use crate::{
-        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, GuardedHttp, HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerOutcome, Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,
+        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, GuardedHttp, HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,
     };
 }

@@ -66,6 +66,8 @@ pub struct FeedRecord {
     pub told: u64,
     /// How often bringing it up to date failed in a row.
     pub failures: u32,
+    /// When that is tried again; not before.
+    pub retry_at: Option<Timestamp>,
     /// When the actor subscribed.
     pub created_at: Timestamp,
     /// Which data is valid; empty before the first.
@@ -91,6 +93,7 @@ impl FeedRecord {
             acknowledging: false,
             told: 0,
             failures: 0,
+            retry_at: None,
             created_at,
             generation: String::new(),
             version: String::new(),
@@ -105,6 +108,12 @@ impl FeedRecord {
 
     pub(crate) fn key(&self, actor: &ActorId) -> Item {
         item::key(&keys::actor(actor), &keys::feed(&self.peer, &self.id))
+    }
+
+    /// Forgets failures: the peer answers.
+    pub(crate) const fn recover(&mut self) {
+        self.failures = 0;
+        self.retry_at = None;
     }
 
     /// The work of bringing it up to date.
@@ -138,6 +147,9 @@ impl FeedRecord {
         }
         if let Some(since) = self.gap_since {
             put("gap_since", number(since.as_millis()));
+        }
+        if let Some(at) = self.retry_at {
+            put("retry_at", number(at.as_millis()));
         }
         if !self.doubtful.is_empty() {
             put("doubtful", text(json!(self.doubtful).to_string()));
@@ -179,6 +191,7 @@ impl FeedRecord {
             acknowledging: count("acknowledging")? == 1,
             told: count("told")?,
             failures: u32::try_from(count("failures")?).unwrap_or(u32::MAX),
+            retry_at: row.optional_number("retry_at")?.map(Timestamp::from_millis),
             created_at: row.timestamp("created_at")?,
             generation: row.text("data_generation")?.to_owned(),
             version: row.text("version")?.to_owned(),
@@ -375,7 +388,7 @@ impl Store {
     ) -> Result<Result<FeedRecord, Option<FeedRecord>>, StoreError> {
         let mut feed = seen.clone();
         feed.doubtful.retain(|name| !values.contains_key(name));
-        feed.failures = 0;
+        feed.recover();
         let known = values.iter().filter_map(|(name, value)| Some((name.clone(), Kept::Value(value.clone()?))));
         let all = values.keys().map(|name| (name.clone(), Kept::TooLarge));
         let partition = feed.partition(actor, &feed.generation);

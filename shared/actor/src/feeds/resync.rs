@@ -168,7 +168,8 @@ impl Feeds {
     pub async fn resync_due(&self, actor: &Actor, peer: &PeerId, id: &str) -> Result<Synced, FeedError> {
         let Some(feed) = actor.feed(peer, id).await? else { return Ok(Synced::default()) };
         let waited = feed.gap_since.is_some_and(|since| since.plus(GAP_TIMEOUT) <= self.trusts.now());
-        if !feed.stale && !waited && feed.doubtful.is_empty() {
+        let later = feed.retry_at.is_some_and(|at| at > self.trusts.now());
+        if later || (!feed.stale && !waited && feed.doubtful.is_empty()) {
             return Ok(Synced::default());
         }
         let error = match self.sync(actor, feed.clone()).await {
@@ -178,11 +179,18 @@ impl Feeds {
         };
         let wait = RETRY_AFTER.saturating_mul(1 << feed.failures.min(MAX_DOUBLINGS));
         tracing::warn!(%error, %peer, subscription = id, "a subscription could not be brought up to date");
+        let now = self.trusts.now();
+        let at = now.plus(wait);
         let count = |feed: &mut FeedRecord| {
+            if feed.retry_at.is_some_and(|at| at > now) {
+                // Somebody else failed at the same time: one of the two tries again.
+                return false;
+            }
             feed.failures = feed.failures.saturating_add(1);
+            feed.retry_at = Some(at);
             true
         };
-        let retry = Some((self.trusts.now().plus(wait), feed.resync()));
+        let retry = Some((at, feed.resync()));
         actor.store().change_feed(actor.id(), feed, retry, count).await?;
         Ok(Synced::default())
     }

@@ -93,7 +93,7 @@ impl Store {
             let mut parts = self.replace_part(actor, &current, &mut feed, &generation)?;
             feed.queue = Queue::new(sequence, current.queue.pending());
             feed.stale = false;
-            feed.failures = 0;
+            feed.recover();
             feed.doubtful.clear();
             feed.gap_since = feed.queue.has_gap().then(|| self.now());
             if feed.queue.has_gap() {

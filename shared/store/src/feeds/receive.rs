@@ -115,8 +115,11 @@ impl Store {
         mut feed: FeedRecord,
     ) -> Result<Result<FeedRecord, Option<FeedRecord>>, StoreError> {
         let mut parts = Vec::new();
-        if feed.gap_since.is_none() && !feed.stale {
-            feed.gap_since = Some(self.now());
+        // Whoever calls back can be asked, too, whatever happened before.
+        let answers_again = feed.retry_at.is_some();
+        if answers_again || (feed.gap_since.is_none() && !feed.stale) {
+            feed.recover();
+            feed.gap_since = feed.gap_since.or_else(|| Some(self.now()).filter(|_| !seen.stale));
             parts.push(self.due_part(actor, self.now().plus(GAP_TIMEOUT), feed.resync())?);
         }
         if feed == *seen {
@@ -214,6 +217,7 @@ impl Store {
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let last = now.last().map_or(seen.queue.last(), |diff| diff.sequence);
         feed.queue = Queue::new(last, seen.queue.pending());
+        feed.recover();
         let mut parts = Vec::new();
         let gap = feed.queue.has_gap() && seen.gap_since.is_none();
         let doubts = !feed.doubtful.is_empty() && seen.doubtful.is_empty();

@@ -73,7 +73,7 @@ async fn trust(State(state): State<AppState>, incoming: Incoming) -> Reply {
     }
     let peer = path.get(1).and_then(|peer| PeerId::parse(peer).ok());
     let admission = incoming.admit_about(&state, peer.as_ref()).await?;
-    let trusts = state.trusts.for_request(&incoming.context.id.to_string(), incoming.context.deadline);
+    let trusts = state.trusts.for_request(&incoming.context.id, incoming.context.deadline);
     let request = Request { state: &state, incoming: &incoming, trusts, admission };
     match path.as_slice() {
         [] if incoming.verb == Verb::Post => request.ask().await,
@@ -95,7 +95,7 @@ async fn peer_permissions(State(state): State<AppState>, incoming: Incoming) -> 
     }
     let peer = incoming.below_group().first().and_then(|peer| PeerId::parse(peer).ok());
     let admission = incoming.admit_about(&state, peer.as_ref()).await?;
-    let trusts = state.trusts.for_request(&incoming.context.id.to_string(), incoming.context.deadline);
+    let trusts = state.trusts.for_request(&incoming.context.id, incoming.context.deadline);
     let request = Request { state: &state, incoming: &incoming, trusts, admission };
     match incoming.below_group() {
         [_] => request.granted(),

@@ -14,7 +14,7 @@ pub(crate) async fn receive(state: &AppState, incoming: &Incoming, relationship:
     let peer = request.as_ref().ok().and_then(|request| PeerId::parse(&request.id).ok());
     let mut admission = incoming.admit_about(state, peer.as_ref()).await?;
     let seen = admission.trust.take();
-    let trusts = state.trusts.for_request(&incoming.context.id.to_string(), incoming.context.deadline);
+    let trusts = state.trusts.for_request(&incoming.context.id, incoming.context.deadline);
     let received = trusts.receive(&admission.actor, request?, seen).await?;
     events::tell(state, incoming, &admission, &received, true).await;
     let (actor, trust) = (admission.actor.id(), &received.trust);

@@ -23,6 +23,14 @@ pub struct Actors {
     unique_creator: bool,
 }
 
+/// What relationships share with the actors they belong to.
+pub(crate) struct Parts {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) base_url: Arc<str>,
+}
+
 /// Failed attempts that an address has free in a minute, for each actor.
 const FREE_FAILURES: u64 = 20;
 
@@ -125,8 +133,9 @@ impl Actors {
     }
 
     /// What relationships are made with: keys, clock, randomness and the deployment's URL.
-    pub(crate) fn parts(&self) -> (Arc<Keys>, Arc<dyn Clock>, Arc<dyn Entropy>, Arc<str>) {
-        (Arc::clone(&self.keys), Arc::clone(&self.clock), Arc::clone(&self.entropy), Arc::clone(&self.base_url))
+    pub(crate) fn parts(&self) -> Parts {
+        let (keys, clock, entropy) = (Arc::clone(&self.keys), Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Parts { keys, clock, entropy, base_url: Arc::clone(&self.base_url) }
     }
 
     /// The storage beneath, for work that belongs to no single actor.

@@ -22,6 +22,7 @@ use http::Method;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::actors::Parts;
 use crate::{Actor, ActorError, Actors};
 
 pub use group::{MAX_NAMED, PeerGroup, PeerOutcome};
@@ -65,7 +66,7 @@ impl Peering {
         has_hooks: PropertyHooks,
         profile: Vec<Name>,
     ) -> Self {
-        let (keys, clock, entropy, base_url) = actors.parts();
+        let Parts { keys, clock, entropy, base_url } = actors.parts();
         let actors = actors.clone();
         Self { client, shared: Arc::new(Shared { actors, keys, clock, entropy, base_url, policy, has_hooks, profile }) }
     }

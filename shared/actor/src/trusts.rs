@@ -19,6 +19,7 @@ use actingweb_protocol::{ActorId, Clock, Deadline, Entropy, Keys, PeerId, Timest
 use actingweb_store::{Notice, NoticeKind, StoreError, TrustRecord};
 use serde_json::{Value, json};
 
+use crate::actors::Parts;
 use crate::{Actor, ActorError, Actors};
 
 pub use changes::TrustChange;
@@ -135,7 +136,7 @@ impl Trusts {
     /// The relationships of `actors`, whose peers are called through `peers`.
     #[must_use]
     pub fn new(actors: &Actors, peers: PeerClient, rules: TrustRules) -> Self {
-        let (keys, clock, entropy, base_url) = actors.parts();
+        let Parts { keys, clock, entropy, base_url } = actors.parts();
         Self { shared: Arc::new(Shared { keys, clock, entropy, base_url, rules }), peers }
     }
 

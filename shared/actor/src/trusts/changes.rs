@@ -149,10 +149,9 @@ impl Trusts {
         let ends: Vec<_> = ends.collect();
         let ended: Vec<_> = stream::iter(ends).buffer_unordered(CONCURRENT_ENDS).collect().await;
         for result in ended {
-            match result {
-                Err(TrustError::Actor(error)) => return Err(error),
-                // Ended by its peer at the same time, or still changing: what is left goes with the actor.
-                Ok(_) | Err(_) => {}
+            // Any other that could not be ended was ended by its peer at the same time, or goes with the actor.
+            if let Err(TrustError::Actor(error)) = result {
+                return Err(error);
             }
         }
         Ok(!trusts.is_empty())

@@ -174,8 +174,12 @@ impl Round<'_> {
             if seen.looked >= upto {
                 return Ok(Some(running));
             }
-            let told: Vec<&LoggedChange> = page.iter().filter(|change| self.tells(seen, change)).collect();
-            if told.is_empty() && upto.saturating_sub(seen.looked) < SILENT_CHANGES {
+            let new = page.iter().filter(|change| change.number > seen.looked);
+            let judged: Vec<_> = new.map(|change| (self.judge(seen, change), change)).collect();
+            let is_final = judged.iter().any(|(verdict, _)| *verdict == Verdict::Withheld);
+            let told: Vec<&LoggedChange> =
+                judged.into_iter().filter(|(verdict, _)| *verdict == Verdict::Told).map(|(_, change)| change).collect();
+            if told.is_empty() && !is_final && upto.saturating_sub(seen.looked) < SILENT_CHANGES {
                 return Ok(Some(running));
             }
             let mut chunks = told.chunks(MAX_NUMBERED).peekable();
@@ -205,14 +209,30 @@ impl Round<'_> {
         }
     }
 
-    fn tells(&self, subscription: &SubscriptionRecord, change: &LoggedChange) -> bool {
+    fn judge(&self, subscription: &SubscriptionRecord, change: &LoggedChange) -> Verdict {
         let siblings = self.siblings.get(&subscription.peer).map_or(&[] as &[_], Vec::as_slice);
-        change.number > subscription.looked
-            && self.readers.get(&subscription.peer).is_some_and(|access| {
-                readable(access, &subscription.scope, &change.entry).is_some()
-            })
-            && !(self.publishing.one_callback_per_change && is_told_elsewhere(subscription, siblings, change))
+        if change.entry.within(&subscription.scope).is_none() {
+            return Verdict::OfNoConcern;
+        }
+        let access = self.readers.get(&subscription.peer);
+        if access.and_then(|access| readable(access, &subscription.scope, &change.entry)).is_none() {
+            return Verdict::Withheld;
+        }
+        match self.publishing.one_callback_per_change && is_told_elsewhere(subscription, siblings, change) {
+            true => Verdict::OfNoConcern,
+            false => Verdict::Told,
+        }
     }
+}
+
+/// What becomes of a change for one subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Told,
+    /// The peer may not read any of it now. It will not be told later what it was, if it may read it then.
+    Withheld,
+    /// It is elsewhere, or told elsewhere.
+    OfNoConcern,
 }
 
 fn by_peer(subscriptions: &[SubscriptionRecord]) -> HashMap<PeerId, Vec<&SubscriptionRecord>> {

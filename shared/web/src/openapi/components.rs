@@ -104,6 +104,22 @@ pub(super) fn parameters() -> Value {
             "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
             "example": "9d2e8b1c4f5a5e0b8c7d6e5f4a3b2c1d",
         },
+        "subscription": {
+            "name": "subscription",
+            "in": "path",
+            "required": true,
+            "description": "A subscription's id, as the publisher chose it.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+            "example": "6f9c496966d35b3b9d3fa2c9efc2934a",
+        },
+        "sequence": {
+            "name": "sequence",
+            "in": "path",
+            "required": true,
+            "description": "The number of a diff within its subscription, from 1.",
+            "schema": { "type": "integer", "minimum": 1 },
+            "example": 1,
+        },
         "limit": {
             "name": "limit",
             "in": "query",

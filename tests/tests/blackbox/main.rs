@@ -7,6 +7,7 @@
 
 mod actors;
 mod bad_input;
+mod callbacks;
 mod calls;
 mod credentials;
 mod events;

@@ -100,6 +100,14 @@ fn table() -> Vec<Row> {
         ("GET", "/{actor}/trust/{relationship}/{peer}/shared_properties", "/trust/friend/peer-friend/shared_properties", None, [401, 403, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
         ("POST", "/{actor}/trust/{relationship}/{peer}/secret", "/trust/friend/peer-friend/secret", None, [401, 403, 409, 409, 409, 403, 403, 403, 403, 403, 409, 403, 403, 403, 403]),
         ("GET", "/{actor}/permissions/{peer}", "/permissions/peer-friend", None,         [401, 403, 200, 200, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", one(), [401, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", one(), [401, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", None, [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/{actor}/callbacks/permissions/{grantor}", "/callbacks/permissions/peer-friend", Some(json!({ "data": {} })), [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/{actor}/callbacks/{name}", "/callbacks/hook", None,                    [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("POST", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                  [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("PUT", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                   [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("DELETE", "/{actor}/callbacks/{name}", "/callbacks/hook", None,                 [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
     ]
 }
 
@@ -111,6 +119,7 @@ fn app() -> App {
         .method("delete_all", answer)
         .action("search", answer)
         .resource("report", answer)
+        .callback("hook", answer)
 }
 
 const TRUST_TYPES: [&str; 7] = ["associate", "viewer", "friend", "partner", "admin", "mcp_client", "unregistered"];

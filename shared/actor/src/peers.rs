@@ -255,7 +255,7 @@ impl Peer {
     /// # Errors
     /// [`PeerCallError`]: any status but 2xx is [`PeerError::Status`].
     pub async fn get(&self, path: &str) -> Result<PeerReply, PeerCallError> {
-        match self.read_here(path).await {
+        match Box::pin(self.read_here(path)).await {
             Some(read) => read,
             None => self.request(Method::GET, path, None).await,
         }
@@ -308,10 +308,12 @@ impl Peer {
     pub async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Result<PeerReply, PeerCallError> {
         let client = self.peers.client();
         let request = client.request(method, &self.address, path);
-        Ok(match body {
-            Some(body) => request.json(&body).send().await?,
-            None => request.send().await?,
-        })
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        // On the heap: callers hold many of these, and several levels of them.
+        Ok(Box::pin(request.send()).await?)
     }
 }
 

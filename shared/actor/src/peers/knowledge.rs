@@ -154,10 +154,10 @@ impl Peer {
     pub async fn about(&self) -> Result<About, PeerCallError> {
         let known = &self.known().await?;
         let (profile, capabilities, options, permissions) = futures_util::join!(
-            self.profile_given(known),
-            self.capabilities_given(known),
-            self.options_given(known),
-            self.permissions_given(known),
+            Box::pin(self.profile_given(known)),
+            Box::pin(self.capabilities_given(known)),
+            Box::pin(self.options_given(known)),
+            Box::pin(self.permissions_given(known)),
         );
         Ok(About { profile, capabilities, options, permissions })
     }
@@ -204,7 +204,7 @@ impl Peer {
             let ask = |path: &'static str| {
                 let client = self.peers.client();
                 async move {
-                    let reply = client.get(address, path).send().await?;
+                    let reply = Box::pin(client.get(address, path).send()).await?;
                     Ok::<_, PeerCallError>(String::from_utf8_lossy(reply.body()).trim().trim_matches('"').to_owned())
                 }
             };

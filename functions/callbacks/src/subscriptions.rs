@@ -30,7 +30,8 @@ pub(crate) async fn callback(state: &AppState, incoming: Incoming, peer: &str, s
     let invocation = incoming.invocation(&admission);
     match incoming.verb {
         Verb::Delete => end(state, admission, &invocation, &id, subscription).await,
-        _ => receive(state, incoming, admission, &trust, &invocation).await,
+        // Boxed, as all that a callback may set off makes a large future.
+        _ => Box::pin(receive(state, incoming, admission, &trust, &invocation)).await,
     }
 }
 
@@ -48,7 +49,8 @@ async fn receive(
         });
     };
     let context = incoming.context.clone();
-    let callback = Callback::parse(&body(&mut incoming)?, trust.peer.as_str(), &feed.id).map_err(Problem::bad_request)?;
+    let callback =
+        Callback::parse(&body(&mut incoming)?, trust.peer.as_str(), &feed.id).map_err(Problem::bad_request)?;
     let feeds = Feeds::new(&state.trusts).for_request(&context.id, context.deadline);
     let before = feed.clone();
     let delivered = feeds.receive(&admission.actor, trust, feed, callback).await.map_err(unreadable)?;
@@ -92,7 +94,8 @@ async fn end(
         return Ok(no_content());
     }
     let Some(own) = admission.actor.subscription(peer, subscription).await? else { return Ok(no_content()) };
-    if admission.actor.unsubscribe(&own, None).await? && state.hooks.has_lifecycle_hooks(EventKind::SubscriptionDeleted) {
+    if admission.actor.unsubscribe(&own, None).await? && state.hooks.has_lifecycle_hooks(EventKind::SubscriptionDeleted)
+    {
         let ended = SubscriptionEvent {
             peer: own.peer.to_string(),
             subscription: own.id,

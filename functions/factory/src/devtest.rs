@@ -10,7 +10,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::proxy;
+use crate::{proxy, views};
 
 pub(crate) async fn devtest(State(state): State<AppState>, incoming: Incoming) -> Reply {
     if !state.devtest {
@@ -54,6 +54,9 @@ async fn on_all(incoming: &Incoming, actor: &Actor) -> Reply {
 async fn on_bucket(incoming: &Incoming, actor: &Actor, bucket: &str) -> Reply {
     match incoming.verb {
         Verb::Get => {
+            if let Some(shown) = views::bucket(actor, bucket).await? {
+                return Ok(json(StatusCode::OK, &shown));
+            }
             let all = actor.stored_attributes(bucket).await?;
             if all.is_empty() {
                 return Err(Problem::not_found(format!("bucket `{bucket}` holds nothing")));
@@ -86,7 +89,10 @@ async fn on_attribute(incoming: &Incoming, actor: &Actor, bucket: &str, name: &s
                 Ok(json(StatusCode::OK, &json!({ "data": items })))
             }
             Some(attribute) => Ok(json(StatusCode::OK, &shown(attribute))),
-            None => Err(Problem::not_found(format!("bucket `{bucket}` holds no `{name}`"))),
+            None => match views::attribute(actor, bucket, name).await? {
+                Some(shown) => Ok(json(StatusCode::OK, &shown)),
+                None => Err(Problem::not_found(format!("bucket `{bucket}` holds no `{name}`"))),
+            },
         },
         Verb::Put => {
             actor.set_attribute(bucket, name, incoming.payload.json_or_text()?, None).await?;

@@ -6,6 +6,7 @@ mod devtest;
 pub mod openapi;
 mod page;
 mod proxy;
+mod views;
 
 use actingweb_web::{AppState, serve, subtree};
 use axum::Router;

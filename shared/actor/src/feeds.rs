@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::{Actor, ActorError, Trusts};
 
-pub use grants::{Granted, GrantChange};
+pub use grants::{GrantChange, Granted};
 pub use receive::{Callback, CallbackKind, Delivered};
 pub use remote::{Remote, RemoteValue};
 pub use resync::Synced;
@@ -239,12 +239,22 @@ fn odd(reason: &str) -> FeedError {
 }
 
 fn check_scope(scope: &Scope) -> Result<(), FeedError> {
-    let parts = [("target", Some(&scope.target)), ("subtarget", scope.subtarget.as_ref()), ("resource", scope.resource.as_ref())];
+    let parts = [
+        ("target", Some(&scope.target)),
+        ("subtarget", scope.subtarget.as_ref()),
+        ("resource", scope.resource.as_ref()),
+    ];
     for (name, part) in parts.into_iter().filter_map(|(name, part)| Some((name, part?))) {
         let whole = name != "resource";
-        if part.is_empty() || part.len() > MAX_SCOPE_BYTES || part.chars().any(char::is_control) || (whole && part.contains('/')) {
+        if part.is_empty()
+            || part.len() > MAX_SCOPE_BYTES
+            || part.chars().any(char::is_control)
+            || (whole && part.contains('/'))
+        {
             let rule = format!("1 to {MAX_SCOPE_BYTES} bytes without control characters");
-            return Err(FeedError::Invalid(format!("`{name}` must be {rule}, and only a resource may contain slashes")));
+            return Err(FeedError::Invalid(format!(
+                "`{name}` must be {rule}, and only a resource may contain slashes"
+            )));
         }
     }
     if scope.resource.is_some() && scope.subtarget.is_none() {

@@ -10,12 +10,16 @@ pub const FLAT_VERSION: &str = "1.0";
 /// The option tags of what is really served, in alphabetical order.
 pub const SUPPORTED: &[&str] = &[
     "actions",
+    "callbackcompression",
+    "callbacks",
     "listproperties",
     "methods",
     "nestedproperties",
     "onewaytrust",
+    "permissioncallback",
     "permissionquery",
     "resources",
+    "subscriptionresync",
     "trust",
     "trustpermissions",
 ];

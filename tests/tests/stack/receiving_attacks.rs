@@ -40,7 +40,9 @@ async fn only_the_peer_itself_is_heard_and_nobody_else_learns_what_there_is() {
     let body = json!({ "sequence": 1, "data": { "forged": true } });
     let rights = json!({ "data": { "properties": { "patterns": ["*"], "operations": ["read"] } } });
     for (caller, sign, status) in &callers {
-        for path in [ann.path(), "/callbacks/subscriptions/peer/unknown".into(), "/callbacks/subscriptions/stranger/x".into()] {
+        for path in
+            [ann.path(), "/callbacks/subscriptions/peer/unknown".into(), "/callbacks/subscriptions/stranger/x".into()]
+        {
             for method in [Method::POST, Method::PUT, Method::DELETE] {
                 let request = sign(owner.anonymous(method.clone(), &path)).json(&body);
                 let answer = Answer::of(request).await;
@@ -98,7 +100,8 @@ async fn a_peer_that_answers_garbage_or_too_much_costs_little_and_changes_nothin
     let ann = Follower::subscribed(&site, "peer").await;
     ann.source.change("n", json!(1));
     let huge = json!({ "sequence": 1, "data": "x".repeat(9_000_000) }).to_string();
-    for text in ["", "<html>", "[]", "{}", r#"{"sequence": 2, "data": {"n": 2}}"#, r#"{"sequence": 1}"#, huge.as_str()] {
+    for text in ["", "<html>", "[]", "{}", r#"{"sequence": 2, "data": {"n": 2}}"#, r#"{"sequence": 1}"#, huge.as_str()]
+    {
         ann.source.answers("subscriptions", 200, text);
         ann.call(&ann.source.low(1, "")).await.problem(503);
         assert_eq!(ann.feed().await.unwrap().queue.last(), 0);
@@ -139,7 +142,12 @@ async fn malformed_callbacks_are_refused_with_a_reason() {
         let answer = Answer::of(ann.as_peer(method.clone(), &path).json(&json!({ "sequence": 1, "data": 1 }))).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
     }
-    for body in [json!({}), json!({ "data": [] }), json!({ "data": { "properties": 1 } }), json!({ "data": {}, "timestamp": "soon" })] {
+    for body in [
+        json!({}),
+        json!({ "data": [] }),
+        json!({ "data": { "properties": 1 } }),
+        json!({ "data": {}, "timestamp": "soon" }),
+    ] {
         Answer::of(ann.as_peer(Method::POST, "/callbacks/permissions/peer").json(&body)).await.problem(400);
     }
     assert_eq!(ann.feed().await.unwrap().queue.last(), 0);

@@ -157,7 +157,10 @@ pub struct Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { trust, .. } = self;
-        f.debug_struct("Peer").field("id", &trust.peer).field("relationship", &trust.relationship).finish_non_exhaustive()
+        f.debug_struct("Peer")
+            .field("id", &trust.peer)
+            .field("relationship", &trust.relationship)
+            .finish_non_exhaustive()
     }
 }
 

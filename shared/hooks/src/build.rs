@@ -117,7 +117,9 @@ pub enum Problem {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A default relationship that grants nothing, because there is no such type.
-    #[error("the default relationship `{0}` is no trust type: register it with `.trust_type(..)`, or name a built-in one")]
+    #[error(
+        "the default relationship `{0}` is no trust type: register it with `.trust_type(..)`, or name a built-in one"
+    )]
     DefaultRelationship(String),
     /// `.tool(..)` after a hook that can be none.
     #[error("the {kind} hook `{hook}` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`")]
@@ -175,9 +177,10 @@ impl App {
         for (event, hook) in self.lifecycle {
             lifecycle.entry(event).or_default().push(hook);
         }
-        let peering = resources.actors.as_ref().map(|actors| {
-            peering(actors, resources.peers.clone(), policy.clone(), &self.properties, &self.profile)
-        });
+        let peering = resources
+            .actors
+            .as_ref()
+            .map(|actors| peering(actors, resources.peers.clone(), policy.clone(), &self.properties, &self.profile));
         Ok(Hooks(Arc::new(Inner {
             engine: Engine::new(resources.limits),
             surroundings: Arc::new(Surroundings {

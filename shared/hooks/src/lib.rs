@@ -25,10 +25,11 @@ mod schema;
 mod tasks;
 mod watchdog;
 
-pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
 pub use actingweb_actor::peers::{
-    About, Capabilities, Capability, Known, NoPeer, Options, Peer, PeerCallError, PeerGroup, PeerOutcome, Peers, Profile,
+    About, Capabilities, Capability, Known, NoPeer, Options, Peer, PeerCallError, PeerGroup, PeerOutcome, Peers,
+    Profile,
 };
+pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
 pub use actingweb_bedrock::Bedrock;
 pub use actingweb_peer::{Outcome, PeerError, PeerReply};
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
@@ -68,10 +69,12 @@ pub mod prelude {
     pub use serde_json::{Value, json};
 
     pub use crate::EventKind::{
-        ActorCreated, ActorDeleted, ActorDeletedComplete, SubscriptionDeleted, TrustDeleted, TrustFullyApprovedLocal, TrustFullyApprovedRemote,
-        TrustInitiated, TrustRequestReceived,
+        ActorCreated, ActorDeleted, ActorDeletedComplete, SubscriptionDeleted, TrustDeleted, TrustFullyApprovedLocal,
+        TrustFullyApprovedRemote, TrustInitiated, TrustRequestReceived,
     };
     pub use crate::{
-        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, GuardedHttp, HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, PropertyAccess, Random, Services, State, Verdict, Wait, blocking,
+        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, GuardedHttp, HookError, Http, Init, Input,
+        Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, PropertyAccess, Random, Services, State, Verdict, Wait,
+        blocking,
     };
 }

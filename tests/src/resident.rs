@@ -157,7 +157,8 @@ impl Resident {
 
     /// A peer's request, signed with the secret the two share.
     pub async fn as_peer(&self, secret: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let request = self.owner.with_secret(secret, method, path);
+        // As JSON also what is a text by itself.
+        let request = self.owner.with_secret(secret, method, path).header("accept", "application/json");
         Answer::of(match body {
             Some(body) => request.json(body),
             None => request,

@@ -174,7 +174,9 @@ impl Feeds {
         let id = id.or_else(last_segment).unwrap_or_default();
         // The same characters as in a peer's id: it stands in paths by itself.
         let id = PeerId::parse(id).map_err(|_| odd("the peer did not say what id the subscription has"))?;
-        let located = reply.location().and_then(|location| address.locate(location).ok());
+        // One that is relative, or leads elsewhere, is not repeated.
+        let absolute = reply.location().filter(|location| location.contains("://"));
+        let located = absolute.and_then(|location| address.locate(location).ok());
         let located = located.or_else(|| address.locate(&format!("{path}/{id}")).ok());
         Ok((id.to_string(), located.map(String::from).unwrap_or_default()))
     }

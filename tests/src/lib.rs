@@ -9,21 +9,29 @@
 
 mod answer;
 mod eventually;
+mod follower;
 mod odd_peer;
 mod owner;
 mod party;
+mod poller;
+mod publisher;
 mod resident;
 mod site;
-
+mod source;
 mod strange_peer;
 mod subscribers;
+
 pub use actingweb_testkit::meter::{Calls, Faults, Meter};
 pub use answer::Answer;
 pub use eventually::eventually;
+pub use follower::Follower;
 pub use odd_peer::{ENDLESS, OddPeers};
 pub use owner::Owner;
 pub use party::Party;
+pub use poller::Poller;
+pub use publisher::{Publisher, secret_of};
 pub use resident::{Granularity, Resident, Subscription, Trust, diffs};
-pub use site::{Services, Site, external_dynamodb};
+pub use source::{SUBSCRIPTION, Source};
 pub use strange_peer::{Asked, StrangePeer};
 pub use subscribers::{Behaviour, Sent, Subscribers};
+pub use site::{Services, Site, external_dynamodb};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_hooks::App;
-use actingweb_protocol::{Clock, Deadline, Entropy, random_hex};
+use actingweb_protocol::{Clock, Deadline, Entropy, Keys, random_hex};
 use actingweb_runtime::{Config, Environment, SystemClock, SystemEntropy};
 use actingweb_testkit::bedrock_standin::{BedrockStandin, Script};
 use actingweb_testkit::engine::Engine;
@@ -122,6 +122,11 @@ impl Site {
     /// The state of a site in this process.
     pub fn state(&self) -> &AppState {
         &self.inside().state
+    }
+
+    /// The keys of a site in this process.
+    pub fn keys(&self) -> &Keys {
+        &self.inside().config.keys
     }
 
     fn inside(&self) -> &Inside {

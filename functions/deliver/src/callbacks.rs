@@ -9,9 +9,7 @@ use actingweb_peer::PeerAddress;
 use actingweb_protocol::permission::Access;
 use actingweb_protocol::subscription::Granularity;
 use actingweb_protocol::{PeerId, Timestamp};
-use actingweb_store::{
-    DELIVERY_LEASE, Diff, Miss, Settled, StoreError, SubscriptionRecord, Told, TrustRecord, Wanted,
-};
+use actingweb_store::{DELIVERY_LEASE, Diff, Miss, Settled, StoreError, SubscriptionRecord, Told, TrustRecord, Wanted};
 use actingweb_web::Telling;
 use futures_util::{StreamExt as _, stream};
 use http::Method;
@@ -49,7 +47,11 @@ struct Peer {
 enum Called {
     Taken,
     /// Not now.
-    Held { retry_at: Timestamp, miss: Miss, reason: String },
+    Held {
+        retry_at: Timestamp,
+        miss: Miss,
+        reason: String,
+    },
     /// There was no time left.
     Later,
 }
@@ -63,11 +65,12 @@ pub(crate) async fn deliver(run: &Run<'_>) -> Result<(), ActorError> {
     let (leased, others): (Vec<_>, Vec<_>) = outstanding.into_iter().partition(|outstanding| outstanding.leased);
     let now = run.now();
     // Whoever has one may die: then its lease ends.
-    let leases = others.iter().filter_map(|other| match (other.subscription.leased_until, other.subscription.retry_at) {
-        (Some(until), _) if until > now => Some(until),
-        (_, Some(at)) if at > now => None,
-        _ => Some(now.plus(DELIVERY_LEASE)),
-    });
+    let leases =
+        others.iter().filter_map(|other| match (other.subscription.leased_until, other.subscription.retry_at) {
+            (Some(until), _) if until > now => Some(until),
+            (_, Some(at)) if at > now => None,
+            _ => Some(now.plus(DELIVERY_LEASE)),
+        });
     if let Some(first) = leases.min() {
         run.store.deliver_later(run.actor, first).await?;
     }
@@ -83,10 +86,7 @@ pub(crate) async fn deliver(run: &Run<'_>) -> Result<(), ActorError> {
 }
 
 /// The peers of these subscriptions that may be told something now.
-async fn peers(
-    run: &Run<'_>,
-    subscriptions: &[SubscriptionRecord],
-) -> Result<HashMap<PeerId, Arc<Peer>>, ActorError> {
+async fn peers(run: &Run<'_>, subscriptions: &[SubscriptionRecord]) -> Result<HashMap<PeerId, Arc<Peer>>, ActorError> {
     let mut wanted: Vec<&PeerId> = subscriptions.iter().map(|subscription| &subscription.peer).collect();
     wanted.sort();
     wanted.dedup();
@@ -185,7 +185,11 @@ impl Delivery<'_> {
             Ok(pass) => pass,
             Err(until) => {
                 let retry_at = until.plus(crate::rules::RETRIES.delay(0, &*run.state.entropy));
-                return Ok(Called::Held { retry_at, miss: Miss::NotTried, reason: "the peer is left alone".to_owned() });
+                return Ok(Called::Held {
+                    retry_at,
+                    miss: Miss::NotTried,
+                    reason: "the peer is left alone".to_owned(),
+                });
             }
         };
         if !run.has_time() {

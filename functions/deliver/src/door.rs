@@ -1,8 +1,8 @@
 //! The circuit breaker of a peer, as the parts of a delivery meet it: it holds what the peer is owed, and lets one call
 //! through to see whether the peer answers again.
 
-use actingweb_store::{StoreError, TrustRecord};
 use actingweb_protocol::Timestamp;
+use actingweb_store::{StoreError, TrustRecord};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::attempt::Attempt;

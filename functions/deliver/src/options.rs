@@ -75,10 +75,16 @@ mod tests {
 
     #[test]
     fn a_tag_is_found_whole() {
-        for said in [json!("www, callbackcompression"), json!(["callbackcompression"]), json!({ "options": ["a,callbackcompression"] })] {
+        for said in [
+            json!("www, callbackcompression"),
+            json!(["callbackcompression"]),
+            json!({ "options": ["a,callbackcompression"] }),
+        ] {
             assert!(mentions(&said, COMPRESSION), "{said}");
         }
-        for said in [json!("nocallbackcompression"), json!(["compression"]), json!(null), json!({ "callbackcompression": 1 })] {
+        for said in
+            [json!("nocallbackcompression"), json!(["compression"]), json!(null), json!({ "callbackcompression": 1 })]
+        {
             assert!(!mentions(&said, COMPRESSION), "{said}");
         }
     }

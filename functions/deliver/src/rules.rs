@@ -70,8 +70,8 @@ pub fn gate(breaker: Breaker, now: Timestamp) -> Gate {
 
 #[cfg(test)]
 mod tests {
-    use actingweb_testkit::fakes::{FakeClock, SeededEntropy};
     use actingweb_protocol::Clock as _;
+    use actingweb_testkit::fakes::{FakeClock, SeededEntropy};
     use proptest::prelude::*;
 
     use super::*;
@@ -131,10 +131,7 @@ mod tests {
         let minutes: Vec<_> = [0, 4, 5, 6, 7, 10, 11, 12, 50, u32::MAX]
             .map(|failures| cooldown(failures).map(|cooldown| cooldown.as_secs() / 60))
             .into();
-        assert_eq!(
-            minutes,
-            [None, None, Some(1), Some(2), Some(4), Some(32), Some(60), Some(60), Some(60), Some(60)]
-        );
+        assert_eq!(minutes, [None, None, Some(1), Some(2), Some(4), Some(32), Some(60), Some(60), Some(60), Some(60)]);
     }
 
     #[test]

@@ -123,7 +123,13 @@ mod tests {
         for sk in ["CHG#00000000000000000001", "OUT#1767225600000#ab"] {
             assert_eq!(woken(&own, sk), Some(ActorId::parse(id).unwrap()), "{sk}");
         }
-        for (pk, sk) in [(&*own, "DIFF#a#1"), (&*own, "PROP#x"), ("DUE#1", "CHG#1"), ("A#x", "OUT#1"), (&*format!("{own}#L#a#1"), "CHG#1")] {
+        for (pk, sk) in [
+            (&*own, "DIFF#a#1"),
+            (&*own, "PROP#x"),
+            ("DUE#1", "CHG#1"),
+            ("A#x", "OUT#1"),
+            (&*format!("{own}#L#a#1"), "CHG#1"),
+        ] {
             assert_eq!(woken(pk, sk), None, "{pk} {sk}");
         }
     }

@@ -134,10 +134,8 @@ impl Store {
         let until = held.leased_until.map_or(0, Timestamp::as_millis);
         let expression = "SET delivered = :delivered, dead = :dead REMOVE leased_until, retry_at";
         let own = Condition::new("leased_until = :held", [(":held", number(until))]);
-        let parts = vec![
-            self.update_part(held.key(actor), expression, values, Some(own))?,
-            self.put_part(dead.item(), None)?,
-        ];
+        let parts =
+            vec![self.update_part(held.key(actor), expression, values, Some(own))?, self.put_part(dead.item(), None)?];
         self.all_or_stale(parts).await
     }
 
@@ -148,10 +146,8 @@ impl Store {
     pub async fn give_up_notice(&self, actor: &ActorId, notice: &Notice, reason: &str) -> Result<bool, StoreError> {
         let letter = Letter::Notice(Box::new(notice.clone()));
         let dead = self.dead_letter(actor, &notice.peer, reason, letter);
-        let parts = vec![
-            self.delete_part(notice.key(actor), Some(Condition::present()))?,
-            self.put_part(dead.item(), None)?,
-        ];
+        let parts =
+            vec![self.delete_part(notice.key(actor), Some(Condition::present()))?, self.put_part(dead.item(), None)?];
         self.all_or_stale(parts).await
     }
 
@@ -206,10 +202,7 @@ impl Store {
     }
 
     /// Writes all parts; false, with nothing written, when a condition does not hold.
-    async fn all_or_stale(
-        &self,
-        parts: Vec<aws_sdk_dynamodb::types::TransactWriteItem>,
-    ) -> Result<bool, StoreError> {
+    async fn all_or_stale(&self, parts: Vec<aws_sdk_dynamodb::types::TransactWriteItem>) -> Result<bool, StoreError> {
         match self.transact(parts).await? {
             Ok(()) => Ok(true),
             Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => Ok(false),

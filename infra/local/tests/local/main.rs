@@ -8,6 +8,7 @@
 )]
 
 mod crashes;
+mod deliveries;
 mod engine_only;
 mod program;
 mod refusals;

@@ -375,6 +375,7 @@ async fn odd_requests_are_refused_with_a_reason() {
         with("id", json!("a/b")),
         with("id", json!("a b")),
         with("id", json!("..")),
+        with("id", json!("desc")),
         with("id", long(129)),
         with("id", json!(ann.id)),
         with("id", json!({})),

@@ -3,14 +3,22 @@
 use std::time::Duration;
 
 use actingweb_peer::{PeerAddress, PeerError, PeerReply, Secret};
-use actingweb_protocol::PeerId;
 use actingweb_protocol::retry::Backoff;
+use actingweb_protocol::{Deadline, PeerId};
 use actingweb_store::{Breaker, PENDING_FOR, TrustOutcome, TrustRecord};
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{MAX_PENDING, TrustError, TrustStep, Trusted, Trusts, check_secret, check_text, failed};
 use crate::Actor;
+
+/// How long a peer may take to say who it is.
+const MEETING: Duration = Duration::from_secs(10);
+
+/// How long a peer's URL root may take to confirm a request. The peer itself is waiting for the answer to it; the Python
+/// library does for ten seconds.
+const CONFIRMATION: Duration = Duration::from_secs(6);
 
 /// How often a peer is looked for that cannot be reached.
 const TRIES: u32 = 3;
@@ -137,7 +145,7 @@ impl Trusts {
         let reply = self.meta_of(address).await.map_err(|error| failed("the peer could not be met", &error))?;
         let meta: Value = reply.json().map_err(|error| failed("the peer's /meta", &error))?;
         let field = |name: &str| meta.get(name).and_then(Value::as_str).unwrap_or_default();
-        let peer = PeerId::parse(field("id")).map_err(|error| unfit(&format!("has no usable `id`: {error}")))?;
+        let peer = read_peer(field("id")).map_err(|error| unfit(&format!("has no usable `id`: {error}")))?;
         let kind = field("type");
         if kind.is_empty() || check_text("type", kind).is_err() {
             return Err(unfit("has no usable `type`"));
@@ -147,8 +155,9 @@ impl Trusts {
 
     async fn meta_of(&self, address: &PeerAddress) -> Result<PeerReply, PeerError> {
         let mut attempt = 0;
+        let deadline = within(MEETING);
         loop {
-            match self.peers.get(address, "meta").send().await {
+            match self.peers.get(address, "meta").deadline(deadline).send().await {
                 Err(PeerError::Unreachable { .. } | PeerError::Interrupted { .. }) if attempt + 1 < TRIES => {
                     tokio::time::sleep(BACKOFF.delay(attempt, &*self.shared.entropy)).await;
                     attempt += 1;
@@ -214,7 +223,7 @@ impl Trusts {
         mut seen: Option<TrustRecord>,
     ) -> Result<Trusted, TrustError> {
         self.check_relationship(&request.relationship)?;
-        let peer = PeerId::parse(&request.id).map_err(|error| TrustError::Invalid(format!("`id`: {error}")))?;
+        let peer = read_peer(&request.id).map_err(|error| TrustError::Invalid(format!("`id`: {error}")))?;
         if peer.as_str() == actor.id().as_str() {
             return Err(TrustError::Invalid("`id` is this actor's own".to_owned()));
         }
@@ -305,7 +314,8 @@ impl Trusts {
         let address = address.with_secret(Secret::new(secret));
         let path = format!("trust/{relationship}/{}", actor.id());
         // Anything but a success is an error, whatever it says.
-        let reply = self.peers.get(&address, &path).send().await.and_then(|reply| reply.json::<Value>());
+        let reply = self.peers.get(&address, &path).deadline(within(CONFIRMATION)).send().await;
+        let reply = reply.and_then(|reply| reply.json::<Value>());
         match reply {
             Ok(trust) => ["verification_token", "verificationToken"]
                 .into_iter()
@@ -316,6 +326,19 @@ impl Trusts {
             }
         }
     }
+}
+
+/// A peer's id, which stands in paths of its own where `desc` describes a relationship.
+fn read_peer(id: &str) -> Result<PeerId, String> {
+    match PeerId::parse(id) {
+        Ok(_) if id == "desc" => Err("`desc` is no peer's id".to_owned()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    }
+}
+
+/// A deadline so much later than now.
+fn within(span: Duration) -> Deadline {
+    Deadline::after(Instant::now().into_std(), span)
 }
 
 /// One reason for all, so that it tells a stranger as little as it can.

@@ -33,19 +33,21 @@ async fn every_mistake_is_reported_at_once() {
             .indexed("e/mail")
             .indexed("*")
             .indexed("email")
+            .peer_profile(["nickname", "pic/ture"])
             .method("pooled", uses_pool)
             .action("pooled", blocking(uses_pool))
             .state(1_u8)
             .state(2_u8),
     )
     .await;
-    let expected = "the application cannot start, for 9 reasons:
+    let expected = "the application cannot start, for 10 reasons:
   - `.describe(..)` must follow the hook it speaks of; no hook was registered before it
   - the resource hook `` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`
   - the method hook `behaviour::build::nothing` is registered as `a/b`: a name must not contain `/`
   - the resource hook `behaviour::build::nothing` is registered as ``: a name must not be empty
   - `e/mail` is indexed, which is no name of a property: a name must not contain `/`
   - `.indexed(\"*\")` would index every property: name those that actors are found by, one by one
+  - `pic/ture` is part of the profile of peers, which is no name of a property: a name must not contain `/`
   - two states of type `u8` are registered: wrap each in a type of its own
   - the method hook `pooled` takes `State<behaviour::build::Pool>`, which nobody registered: add `.state(..)` or `.state_from(..)`
   - the action hook `pooled` takes `State<behaviour::build::Pool>`, which nobody registered: add `.state(..)` or `.state_from(..)`";
@@ -132,4 +134,23 @@ async fn the_application_says_what_it_is() {
 fn building_and_calling_may_move_between_threads() {
     fn assert_send(_: &impl Send) {}
     assert_send(&app().build(crate::common::resources()));
+}
+
+#[tokio::test]
+async fn the_default_relationship_must_be_one() {
+    let error = refused(app().default_relationship("lover")).await;
+    assert!(matches!(error.problems(), [Problem::DefaultRelationship(name)] if name == "lover"), "{error}");
+    assert!(error.to_string().contains("`lover` is no trust type"), "{error}");
+    let hooks = build(app().default_relationship("friend").auto_accept(true).strict_relationships(true)).await;
+    let info = hooks.app();
+    assert_eq!(
+        (info.default_relationship.as_str(), info.auto_accept, info.strict_relationships),
+        ("friend", true, true)
+    );
+    let hooks = build(crate::common::app()).await;
+    let info = hooks.app();
+    assert_eq!(
+        (info.default_relationship.as_str(), info.auto_accept, info.strict_relationships),
+        ("associate", false, false)
+    );
 }

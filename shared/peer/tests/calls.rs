@@ -95,6 +95,7 @@ async fn mirror(request: axum::extract::Request) -> Response {
         "uri": parts.uri.to_string(),
         "authorization": header("authorization"),
         "request_id": header("x-request-id"),
+        "parent_request_id": header("x-parent-request-id"),
         "content_type": header("content-type"),
         "accept": header("accept"),
         "body": serde_json::from_slice::<Value>(&body).unwrap_or(Value::Null),
@@ -118,11 +119,16 @@ async fn a_call_carries_the_secret_the_request_id_and_json_both_ways() {
         "uri": "/actor/trust/friend?x=1",
         "authorization": "Bearer s3cret",
         "request_id": "req-1",
+        "parent_request_id": null,
         "content_type": "application/json",
         "accept": "application/json",
         "body": {"a": [1, 2]},
     });
     assert_eq!(reply.json::<Value>().unwrap(), expected);
+
+    let call = client.clone().with_request_ids("call-1", "req-1");
+    let seen: Value = call.get(&address, "").send().await.unwrap().json().unwrap();
+    assert_eq!((&seen["request_id"], &seen["parent_request_id"]), (&json!("call-1"), &json!("req-1")));
 
     for (request, method) in [
         (client.get(&address, ""), "GET"),

@@ -19,12 +19,20 @@ mod permissions;
 mod subscriptions;
 mod trust;
 
-use actingweb_hooks::App;
+use actingweb_hooks::prelude::*;
 use actingweb_tests::{Party, Resident};
 
-/// An application that leaves everything to the framework.
+/// An application that leaves everything to the framework, but suspends and resumes when its owner says so.
 fn app() -> App {
-    App::new("urn:actingweb:example.com:rust-peer")
+    App::new("urn:actingweb:example.com:rust-peer").action("suspend", suspend).action("resume", resume)
+}
+
+async fn suspend(actor: Actor) -> Result<bool, HookError> {
+    Ok(actor.suspend("properties", None).await?)
+}
+
+async fn resume(actor: Actor) -> Result<bool, HookError> {
+    Ok(actor.resume("properties", None).await?)
 }
 
 /// Whoever begins, and the other. The parties live as long as the pair.

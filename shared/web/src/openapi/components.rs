@@ -104,6 +104,14 @@ pub(super) fn parameters() -> Value {
             "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
             "example": "9d2e8b1c4f5a5e0b8c7d6e5f4a3b2c1d",
         },
+        "grantor": {
+            "name": "grantor",
+            "in": "path",
+            "required": true,
+            "description": "The id of the peer that grants the rights.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+            "example": "9d2e8b1c4f5a5e0b8c7d6e5f4a3b2c1d",
+        },
         "subscription": {
             "name": "subscription",
             "in": "path",

@@ -69,8 +69,8 @@ async fn subscriptions(State(state): State<AppState>, incoming: Incoming) -> Rep
     let peer = path.first().map(|peer| PeerId::parse(peer));
     let Some(peer) = peer else {
         return match incoming.verb {
-            Verb::Post => initiated::subscribe_to_peer(&state, &incoming).await,
-            _ => all::get_subscriptions(&state, &incoming).await,
+            Verb::Post => Box::pin(initiated::subscribe_to_peer(&state, &incoming)).await,
+            _ => Box::pin(all::get_subscriptions(&state, &incoming)).await,
         };
     };
     let admission = incoming.admit_about(&state, peer.as_ref().ok()).await?;

@@ -14,6 +14,9 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// What a hook was told: number and data, and what it then read.
+type Told = (u64, Option<Value>, Value);
+
 pub(crate) const AFTER_A_GAP: Duration = Duration::from_secs(6);
 
 pub(crate) fn app() -> App {
@@ -201,7 +204,7 @@ async fn what_is_large_or_much_is_taken_or_marked() {
 
 #[tokio::test]
 async fn hooks_are_told_in_order_after_it_was_stored_and_their_failures_change_nothing() {
-    let told: Arc<Mutex<Vec<(u64, Option<Value>, Value)>>> = Arc::default();
+    let told: Arc<Mutex<Vec<Told>>> = Arc::default();
     let seen = Arc::clone(&told);
     let app = app()
         .subscription("properties", move |change: PeerChange, actor: Actor| {

@@ -7,7 +7,7 @@ use super::operation::component_name;
 use crate::paging::MAX_LIMIT;
 
 /// Every problem that an operation may answer, with what it means.
-const PROBLEMS: [(u16, &str); 14] = [
+const PROBLEMS: [(u16, &str); 15] = [
     (400, "The request is malformed: its body, a name or a parameter."),
     (401, "No credentials, or a header that is not one."),
     (403, "Credentials that are wrong, or right and not enough; also a hook that refuses."),
@@ -17,6 +17,7 @@ const PROBLEMS: [(u16, &str); 14] = [
     (409, "The request is fine, and the state is against it."),
     (412, "It is not the version that the request names."),
     (413, "Larger than a limit."),
+    (415, "The body is in a form, or compressed in a way, that is not read here."),
     (429, "Too many: failed attempts to sign in, or requests that wait for an answer."),
     (500, "The request failed; the log knows more under its id."),
     (502, "A service that is needed answered wrongly, or not at all."),

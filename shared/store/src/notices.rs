@@ -199,6 +199,31 @@ impl Store {
         }
     }
 
+    /// Gives the notices owed to a peer the secret that it knows now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reseal_notices(&self, actor: &ActorId, peer: &PeerId, secret: &str) -> Result<(), StoreError> {
+        for notice in self.notices(actor).await?.iter().filter(|notice| notice.peer == *peer) {
+            let call = self
+                .inner
+                .client
+                .update_item()
+                .table_name(&self.inner.table)
+                .set_key(Some(notice.key(actor)))
+                .update_expression("SET secret = :secret")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":secret", text(secret));
+            match self.attempt("UpdateItem", || call.clone().send()).await? {
+                Attempt::Done(_) => {}
+                // One that was sent meanwhile needs none.
+                Attempt::Refused(error) if error.is_conditional_check_failed_exception() => {}
+                Attempt::Refused(error) => return Err(refused("UpdateItem", error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Ends a notice: it was taken, or is given up.
     ///
     /// # Errors

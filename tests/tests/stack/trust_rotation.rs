@@ -4,7 +4,7 @@ use actingweb_hooks::prelude::*;
 use actingweb_tests::{Answer, StrangePeer};
 use reqwest::Method;
 
-use crate::trust::{as_peer, ask, befriend, site};
+use crate::trust::{as_peer, ask, befriend, carry, site};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_of_ours_agree_on_a_new_secret() {
@@ -56,11 +56,17 @@ async fn a_peer_that_does_not_consent_keeps_the_old_one() {
     rotate().await.problem(502);
     let new = proposed();
     assert!(good(secret.to_owned()).await && good(new.clone()).await);
+    let narrower = json!({ "properties": { "excluded_patterns": ["diary"] } });
+    ann.put("/trust/friend/strange/permissions", &narrower).await.expect(201);
     peer.answers("GET", &own, 403, json!({}));
     peer.answers("POST", &own, 200, json!({ "rotated": true }));
     let rotated = rotate().await.expect(200).json();
     assert_eq!((rotated["secret"].as_str().unwrap(), proposed()), (new.as_str(), new.clone()));
     assert!(good(new.clone()).await && !good(secret.to_owned()).await);
+    // What it was owed before is signed with what it knows now.
+    carry(&site, &ann).await;
+    let told = peer.asked_for("POST", &format!("callbacks/permissions/{}", ann.id));
+    assert_eq!(told.iter().map(|told| told.secret.as_str()).collect::<Vec<_>>(), [new.as_str()]);
 
     // It took it, and only its answer was lost.
     peer.answers("POST", &own, 503, json!({}));

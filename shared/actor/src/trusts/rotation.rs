@@ -11,6 +11,7 @@ use actingweb_store::{NextSecret, TrustRecord};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::changes::Decision;
 use super::{TrustError, Trusts, check_secret, failed};
 use crate::Actor;
 
@@ -63,7 +64,21 @@ impl Trusts {
             let NextSecret { secret, secret_hash } = next.clone();
             Ok(Some((TrustRecord { secret, secret_hash, next: None, ..seen.clone() }, Vec::new())))
         };
-        self.update(actor, seen, decide).await.map(|(_, trust)| trust)
+        self.changed(actor, seen, decide).await
+    }
+
+    /// Writes a change of the secret; what the peer is still to be told is signed with the new one.
+    async fn changed(
+        &self,
+        actor: &Actor,
+        seen: TrustRecord,
+        decide: impl Fn(&TrustRecord) -> Decision,
+    ) -> Result<TrustRecord, TrustError> {
+        let (before, trust) = self.update(actor, seen, decide).await?;
+        if before.secret != trust.secret {
+            actor.store().reseal_notices(actor.id(), &trust.peer, &trust.secret).await?;
+        }
+        Ok(trust)
     }
 
     async fn give_up(
@@ -97,7 +112,7 @@ impl Trusts {
                 TrustRecord { secret: sealed.clone(), secret_hash: sha256_hex(secret), next: None, ..seen.clone() };
             Ok(Some((new, Vec::new())))
         };
-        self.update(actor, seen, decide).await.map(|(_, trust)| trust)
+        self.changed(actor, seen, decide).await
     }
 }
 

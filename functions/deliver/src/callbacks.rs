@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actingweb_actor::{Actor, ActorError, Caller, Publishing, access_of};
+use actingweb_actor::{Actor, ActorError, Caller, access_of};
 use actingweb_hooks::Invocation;
 use actingweb_peer::PeerAddress;
 use actingweb_protocol::permission::Access;
@@ -60,8 +60,7 @@ enum Called {
 pub(crate) async fn deliver(run: &Run<'_>) -> Result<(), ActorError> {
     let Some(record) = run.store.load(run.actor, Wanted::default()).await?.actor else { return Ok(()) };
     let actor = Actor::new(record, run.store.clone());
-    let publishing = Publishing { policy: run.state.hooks.policy(), one_callback_per_change: true };
-    let outstanding = actor.number_changes(publishing, true).await?;
+    let outstanding = actor.number_changes(run.state.publishing(), true).await?;
     let (leased, others): (Vec<_>, Vec<_>) = outstanding.into_iter().partition(|outstanding| outstanding.leased);
     let now = run.now();
     // Whoever has one may die: then its lease ends.
@@ -249,7 +248,7 @@ impl Delivery<'_> {
         if miss != Miss::NotTried && is_hopeless(run.now(), since, gone) {
             if store.give_up_subscription(actor, held, delivered, reason).await? {
                 run.count(Count::GivenUp);
-                tracing::error!(%actor, %peer, subscription = held.id, sequence, reason, "callbacks given up");
+                tracing::warn!(%actor, %peer, subscription = held.id, sequence, reason, "callbacks given up");
             }
             return Ok(());
         }

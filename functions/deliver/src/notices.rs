@@ -109,7 +109,7 @@ async fn give_up(run: &Run<'_>, notice: &Notice, reason: &str) -> Result<bool, S
     if run.store.give_up_notice(run.actor, notice, reason).await? {
         run.count(Count::GivenUp);
         let (actor, peer, kind) = (run.actor, &notice.peer, notice.kind.as_str());
-        tracing::error!(%actor, %peer, kind, reason, "notice given up");
+        tracing::warn!(%actor, %peer, kind, reason, "notice given up");
     }
     Ok(true)
 }

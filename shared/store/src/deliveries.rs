@@ -211,10 +211,13 @@ impl Store {
     }
 }
 
-/// The job of the slot that ends at or after `at`.
+/// The job of the slot that ends at or after `at`; what is due now waits for no slot.
 fn later(actor: &ActorId, at: Timestamp, now: Timestamp) -> DueJob {
-    let wait = at.as_millis().saturating_sub(now.as_millis());
-    let slot = if wait > 60_000 { LONG_SLOT_MILLIS } else { SLOT_MILLIS };
+    let slot = match at.as_millis().saturating_sub(now.as_millis()) {
+        ..=0 => 1,
+        1..=60_000 => SLOT_MILLIS,
+        _ => LONG_SLOT_MILLIS,
+    };
     let end = at.as_millis().saturating_add(slot - 1).div_euclid(slot).saturating_mul(slot);
     DueJob::new(actor, Timestamp::from_millis(end), &format!("deliver-{actor}"), DueWork::Deliver)
 }
@@ -238,5 +241,6 @@ mod tests {
             assert!(due >= at && due - at < LONG_SLOT_MILLIS, "{at}: {due}");
         }
         assert_eq!(begins(3_600_001, 0), 3_610_000);
+        assert_eq!(begins(100_001, 100_001), 100_001, "what is due now is due now");
     }
 }

@@ -3,4 +3,5 @@
 mod engine;
 mod faults;
 mod measure;
+mod stream;
 mod table;

@@ -183,3 +183,25 @@ async fn what_a_peer_cleared_is_not_sent_any_more() {
     publisher.settle(&clock).await;
     assert_eq!(subscribers.taken("p0"), [4]);
 }
+
+#[tokio::test]
+async fn subscribers_are_asked_to_read_again_after_a_suspension() {
+    let (clock, site, subscribers) = scene().await;
+    let publisher = publisher(&site, &clock).await;
+    publisher.subscribed(&subscribers, 1).await;
+    let loaded = publisher.store().load(&publisher.id, actingweb_store::Wanted::default()).await.unwrap();
+    let actor = actingweb_actor::Actor::new(loaded.actor.unwrap(), publisher.store().clone());
+    actor.suspend("properties", None).await.unwrap();
+    publisher.change("color", &json!("unseen")).await;
+    assert_eq!(publisher.deliver().await.callbacks, 0);
+    actor.resume("properties", None).await.unwrap();
+    publisher.change("color", &json!("seen")).await;
+    subscribers.script("p0", [Behaviour::Answer(500)]);
+    publisher.deliver().await;
+    publisher.settle(&clock).await;
+    let sent: Vec<_> = subscribers.sent_to("p0").into_iter().filter(|sent| sent.taken).collect();
+    let [again, change] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!((again.sequence(), &again.body["type"]), (1, &json!("resync")));
+    assert_eq!(again.body["url"], json!(format!("{}/properties", publisher.owner.url)));
+    assert_eq!((change.sequence(), &change.body["data"]), (2, &json!({ "color": "seen" })));
+}

@@ -17,8 +17,13 @@ enum Kind {
     Action,
     Resource,
     Property,
+    Callback,
+    Subscription,
     Lifecycle,
 }
+
+const KINDS: [Kind; 7] =
+    [Kind::Method, Kind::Action, Kind::Resource, Kind::Property, Kind::Callback, Kind::Subscription, Kind::Lifecycle];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
@@ -111,6 +116,12 @@ fn register(kind: Kind, way: Way) -> App {
         (Kind::Property, Way::Plain) => app.property("h", plain::<Verdict>),
         (Kind::Property, Way::Async) => app.property("h", later::<Verdict>),
         (Kind::Property, Way::Blocking) => app.property("h", blocking(plain::<Verdict>)),
+        (Kind::Callback, Way::Plain) => app.callback("h", plain::<Value>),
+        (Kind::Callback, Way::Async) => app.callback("h", later::<Value>),
+        (Kind::Callback, Way::Blocking) => app.callback("h", blocking(plain::<Value>)),
+        (Kind::Subscription, Way::Plain) => app.subscription("h", plain::<()>),
+        (Kind::Subscription, Way::Async) => app.subscription("h", later::<()>),
+        (Kind::Subscription, Way::Blocking) => app.subscription("h", blocking(plain::<()>)),
         (Kind::Lifecycle, Way::Plain) => app.on(ActorCreated, plain::<()>),
         (Kind::Lifecycle, Way::Async) => app.on(ActorCreated, later::<()>),
         (Kind::Lifecycle, Way::Blocking) => app.on(ActorCreated, blocking(plain::<()>)),
@@ -136,6 +147,12 @@ async fn call(hooks: &Hooks, kind: Kind) -> Result<(), HookFailure> {
             assert_eq!(filtered, Filtered::Value(json!("fine")));
             Ok(())
         }
+        Kind::Callback => from(hooks.call_callback(&invocation, "h", Op::Post, Value::Null).await),
+        Kind::Subscription => {
+            let runs = hooks.tell_change(&invocation, change("h")).await;
+            assert_eq!(runs.len(), 1);
+            runs.into_iter().try_for_each(|run| run.result)
+        }
         Kind::Lifecycle => {
             let runs = hooks.fire(&invocation, Event::new(ActorCreated)).await;
             assert_eq!(runs.len(), 1);
@@ -144,8 +161,20 @@ async fn call(hooks: &Hooks, kind: Kind) -> Result<(), HookFailure> {
     }
 }
 
+fn change(target: &str) -> PeerChange {
+    PeerChange {
+        peer: "peer".to_owned(),
+        subscription: "subscription".to_owned(),
+        target: target.to_owned(),
+        subtarget: None,
+        resource: None,
+        sequence: 1,
+        data: Some(json!({ "n": 1 })),
+    }
+}
+
 async fn each(end: End, ways: &[Way], check: impl Fn(Result<(), HookFailure>, &Log, &str)) {
-    for kind in [Kind::Method, Kind::Action, Kind::Resource, Kind::Property, Kind::Lifecycle] {
+    for kind in KINDS {
         for way in ways {
             let (script, release) = Script::new(end);
             let hooks = build(register(kind, *way).state(script)).await;
@@ -204,7 +233,7 @@ async fn an_async_hook_that_hangs_is_dropped_at_its_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_blocking_hook_that_hangs_is_answered_at_its_deadline() {
-    for kind in [Kind::Method, Kind::Action, Kind::Resource, Kind::Property, Kind::Lifecycle] {
+    for kind in KINDS {
         let (script, release) = Script::new(End::Hang);
         let script = std::sync::Arc::new(script);
         let hanging = std::sync::Arc::clone(&script);
@@ -231,6 +260,8 @@ fn with_shared(kind: Kind) -> App {
         Kind::Action => app().action("h", blocking(hook::<Value>)),
         Kind::Resource => app().resource("h", blocking(hook::<Value>)),
         Kind::Property => app().property("h", blocking(hook::<Verdict>)),
+        Kind::Callback => app().callback("h", blocking(hook::<Value>)),
+        Kind::Subscription => app().subscription("h", blocking(hook::<()>)),
         Kind::Lifecycle => app().on(ActorCreated, blocking(hook::<()>)),
     }
 }
@@ -253,4 +284,26 @@ async fn a_failing_hook_leaves_the_others_unharmed() {
             assert_eq!(call(&hooks, Kind::Action).await, Ok(()), "after {way:?} {end:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_change_is_told_to_the_hooks_of_its_target_and_to_those_of_any() {
+    use std::sync::Arc;
+
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let hook = |name: &'static str| {
+        let told = Arc::clone(&told);
+        move |change: PeerChange| {
+            told.lock().unwrap().push(format!("{name} {}", change.target));
+            Ok::<(), HookError>(())
+        }
+    };
+    let app = app().subscription("properties", hook("own")).subscription("*", hook("any"));
+    let hooks = build(app).await;
+    assert!(hooks.has_subscription_hooks("properties") && hooks.has_subscription_hooks("resources"));
+    assert_eq!(hooks.tell_change(&invocation(), change("properties")).await.len(), 2);
+    assert_eq!(hooks.tell_change(&invocation(), change("resources")).await.len(), 1);
+    let mut told = told.lock().unwrap().clone();
+    told.sort();
+    assert_eq!(told, ["any properties", "any resources", "own properties"]);
 }

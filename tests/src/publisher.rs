@@ -99,7 +99,7 @@ impl<'a> Publisher<'a> {
         let id = sha256_hex(&format!("{peer} {scope}"))[..32].to_owned();
         let new = SubscriptionRecord::new(peer.clone(), id, scope, granularity, self.store().now());
         match self.store().subscribe(&self.id, new, None, 100).await.expect("storage") {
-            Subscribed::Done(subscription) => subscription,
+            Subscribed::Done(subscription) => *subscription,
             other => panic!("{other:?}"),
         }
     }

@@ -17,15 +17,22 @@ pub fn describe(document: &mut Document) {
         .path(
             "/{actor}/subscriptions",
             [
-                listing("get_subscriptions", "All subscriptions, in both directions", &subscription)
-                    .query("peerid", "Only those with this peer.", json!({ "type": "string" })),
+                listing("get_subscriptions", "All subscriptions, in both directions", &subscription).query(
+                    "peerid",
+                    "Only those with this peer.",
+                    json!({ "type": "string" }),
+                ),
                 subscribe_to_peer(),
             ],
         )
         .path(
             "/{actor}/subscriptions/{peer}",
             [
-                listing("get_subscriptions_of_peer", "The subscriptions with one peer, in both directions", &subscription),
+                listing(
+                    "get_subscriptions_of_peer",
+                    "The subscriptions with one peer, in both directions",
+                    &subscription,
+                ),
                 subscribe(),
             ],
         )
@@ -102,7 +109,8 @@ fn subscribe() -> Operation {
         .body(
             true,
             "To what.",
-            [Content::json(fields).example(json!({ "target": "properties", "subtarget": "notes", "granularity": "high" }))],
+            [Content::json(fields)
+                .example(json!({ "target": "properties", "subtarget": "notes", "granularity": "high" }))],
         )
         .reply(201, "The subscription.", [Content::json(json!({ "type": "object", "properties": reply }))])
         .with_location(201)

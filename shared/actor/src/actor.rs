@@ -263,12 +263,7 @@ impl Actor {
     }
 
     /// Deletes what stands under a name, with `only` if it is still this version.
-    async fn delete_whatever(
-        &self,
-        name: &Name,
-        seen: Option<Stored>,
-        only: Option<String>,
-    ) -> Result<(), ActorError> {
+    async fn delete_whatever(&self, name: &Name, seen: Option<Stored>, only: Option<String>) -> Result<(), ActorError> {
         let seen = seen.map(|seen| (name.clone(), seen)).into_iter().collect();
         let mut looked = false;
         let decide = |mut seen: HashMap<Name, Stored>| {

@@ -111,9 +111,8 @@ mod tests {
 
     #[test]
     fn a_scope_is_a_path_without_gaps() {
-        let is_valid = |target: &str, subtarget: Option<&str>, resource: Option<&str>| {
-            scope(target, subtarget, resource).is_ok()
-        };
+        let is_valid =
+            |target: &str, subtarget: Option<&str>, resource: Option<&str>| scope(target, subtarget, resource).is_ok();
         assert!(is_valid("properties", None, None));
         assert!(is_valid("resources", Some("folders"), Some("12345")));
         assert!(is_valid("properties", Some("address"), Some("city/street")));

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use actingweb_protocol::permission::{Access, Operation, Subtree, WriteMode};
-use actingweb_protocol::{Name, PropertyPath};
 use actingweb_protocol::subscription::{Change, PROPERTIES, Scope};
+use actingweb_protocol::{Name, PropertyPath};
 use actingweb_store::{
     Decision, Home, LOG_ITEMS, ListChange, ListItem, ListRecord, MAX_CHANGE_BYTES, MAX_TRANSACTION_ITEMS, Stored, Write,
 };

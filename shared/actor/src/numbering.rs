@@ -135,7 +135,8 @@ impl Actor {
         let chunks = peers.chunks(TRUSTS_AT_ONCE);
         let reading: Vec<_> = chunks.map(|peers| self.store().trusts_with(self.id(), peers)).collect();
         let trusts: Vec<_> = stream::iter(reading).buffered(CONCURRENT).try_collect().await?;
-        let access = trusts.into_iter().flatten().filter_map(|trust| Some((trust.peer.clone(), access_of(policy, &trust)?)));
+        let access =
+            trusts.into_iter().flatten().filter_map(|trust| Some((trust.peer.clone(), access_of(policy, &trust)?)));
         Ok(access.collect())
     }
 }

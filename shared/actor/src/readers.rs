@@ -45,9 +45,7 @@ pub fn readable(access: &Access, scope: &Scope, entry: &LogEntry) -> Option<Told
             let about = if scope.covers(entry.scope()) { entry.scope() } else { scope };
             match data {
                 Value::Object(parts) if about.subtarget.is_none() && !parts.is_empty() => {
-                    kept(parts, |part, value| {
-                        may_read(access, &Scope::subtarget(&about.target, part)).then_some(value)
-                    })
+                    kept(parts, |part, value| may_read(access, &Scope::subtarget(&about.target, part)).then_some(value))
                 }
                 data => may_read(access, about).then_some(data),
             }
@@ -136,7 +134,8 @@ mod tests {
     #[test]
     fn of_many_properties_those_are_told_that_may_be_read() {
         let all = Scope::target(PROPERTIES);
-        let data = json!({ "secret": 1, "public": { "a": 1 }, "profile": { "name": "Ann", "private": 2 }, "other": {} });
+        let data =
+            json!({ "secret": 1, "public": { "a": 1 }, "profile": { "name": "Ann", "private": 2 }, "other": {} });
         assert_eq!(
             told(Change::of(all.clone(), data), &all),
             Some(json!({ "public": { "a": 1 }, "profile": { "name": "Ann" } }))

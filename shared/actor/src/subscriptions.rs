@@ -29,7 +29,7 @@ impl Actor {
     /// [`SubscribeError`]; nothing is stored then.
     pub async fn subscribe(&self, new: SubscriptionRecord) -> Result<SubscriptionRecord, SubscribeError> {
         match self.store().subscribe(self.id(), new, None, MAX_SUBSCRIPTIONS).await.map_err(ActorError::from)? {
-            Subscribed::Done(subscription) => Ok(subscription),
+            Subscribed::Done(subscription) => Ok(*subscription),
             Subscribed::TooMany => Err(SubscribeError::TooMany),
             Subscribed::NoTrust => Err(SubscribeError::NoTrust),
         }

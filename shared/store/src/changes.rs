@@ -279,7 +279,9 @@ impl Store {
         let mut pause = self.pauses();
         loop {
             let Some(head) = self.known_head(actor, log).await? else { return Ok(()) };
-            let unmoved = before.as_ref().is_some_and(|before| (before.last, before.subscribers) == (head.last, head.subscribers));
+            let unmoved = before
+                .as_ref()
+                .is_some_and(|before| (before.last, before.subscribers) == (head.last, head.subscribers));
             let entry = match unmoved {
                 true => LogEntry::Change(Change::of(scope.clone(), deleted())),
                 false => LogEntry::Resync(scope.clone()),
@@ -294,7 +296,7 @@ impl Store {
                 return Ok(());
             };
             log.moved(moved_head(cancelled).ok());
-            pause.wait("TransactWriteItems", "others are writing to the same actor".to_owned()).await?;
+            pause.wait_unless_learnt("TransactWriteItems", "others are writing to the same actor").await?;
         }
     }
 
@@ -354,7 +356,7 @@ impl Store {
                 return Ok(Some(head));
             };
             seen = Some(moved_head(cancelled)?);
-            pause.wait("TransactWriteItems", "others are writing to the same actor".to_owned()).await?;
+            pause.wait_unless_learnt("TransactWriteItems", "others are writing to the same actor").await?;
         }
     }
 

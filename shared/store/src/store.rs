@@ -134,7 +134,7 @@ impl Store {
     pub(crate) fn pauses(&self) -> Pauses<'_> {
         let now = Instant::now().into_std();
         let until = self.deadline.map_or(Deadline::after(now, PATIENCE), |deadline| deadline.minus(RESERVE));
-        Pauses { store: self, until, attempt: 0 }
+        Pauses { store: self, until, attempt: 0, learnt: false }
     }
 
     /// Reads items of any partitions, strongly consistent, in one call (at most 100 keys, no duplicates). Keys that the
@@ -243,9 +243,17 @@ pub(crate) struct Pauses<'a> {
     store: &'a Store,
     until: Deadline,
     attempt: u32,
+    learnt: bool,
 }
 
 impl Pauses<'_> {
+    /// Waits at every second time only. Who was told what stands in the way does well to try again at once: after a wait,
+    /// that is what stood there, and those who wait less always come first.
+    pub(crate) async fn wait_unless_learnt(&mut self, operation: &'static str, reason: &str) -> Result<(), StoreError> {
+        self.learnt = !self.learnt;
+        if self.learnt { Ok(()) } else { self.wait(operation, reason.to_owned()).await }
+    }
+
     /// Waits, or gives up when the wait would end too late.
     pub(crate) async fn wait(&mut self, operation: &'static str, reason: String) -> Result<(), StoreError> {
         let delay = BACKOFF.delay(self.attempt, &*self.store.inner.entropy);

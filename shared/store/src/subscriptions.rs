@@ -96,7 +96,7 @@ pub enum Miss {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subscribed {
     /// The subscription stands.
-    Done(SubscriptionRecord),
+    Done(Box<SubscriptionRecord>),
     /// The peer has as many as it may have.
     TooMany,
     /// There is no approved relationship with the peer, or no longer.
@@ -172,11 +172,11 @@ impl SubscriptionRecord {
 }
 
 impl Store {
-    /// Adds a subscription, unless its peer has `most` already. It begins at the log's present end: every write that
-    /// commits later is told. `head` is where the log stood when it was read last.
+    /// Adds a subscription, unless its peer has `most` already. It begins at the log's present end, or a little before:
+    /// every write that commits later is told. `head` is where the log stood when it was read last.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when writers kept coming between until the deadline; other [`StoreError`]s.
+    /// [`StoreError::Busy`] when other peers kept subscribing until the deadline; other [`StoreError`]s.
     pub async fn subscribe(
         &self,
         actor: &ActorId,
@@ -194,28 +194,27 @@ impl Store {
         let settled = head.created_at.plus(UNLOGGED_WRITE).as_millis().saturating_sub(self.now().as_millis());
         tokio::time::sleep(Duration::from_millis(u64::try_from(settled).unwrap_or(0)).min(UNLOGGED_WRITE)).await;
         loop {
-            // Counted after the head was read: one that is added meanwhile moves the head on.
+            // Counted after the head was read: one that is added meanwhile changes the head.
             if self.subscriptions(actor, Some(&new.peer)).await?.len() >= most {
                 return Ok(Subscribed::TooMany);
             }
             (new.since, new.looked) = (head.last, head.last);
             let values = Item::from([(":one".to_owned(), number(1))]);
-            let seen = Condition::new(
-                "last_change = :seen AND subscribers = :counted",
-                [(":seen", number(signed(head.last))), (":counted", number(signed(head.subscribers)))],
-            );
+            // Writers that see subscribers log, and those that see none move no log: wherever the log stands by now, what is
+            // written from here on comes after `last`.
+            let seen = Condition::new("subscribers = :counted", [(":counted", number(signed(head.subscribers)))]);
             let trusted = Condition::new("attribute_exists(pk) AND approved = :yes", [(":yes", number(1))]);
             let parts = vec![
                 self.update_part(log_key(actor), "SET subscribers = subscribers + :one", values, Some(seen))?,
                 self.check_part(trust_key(actor, &new.peer), trusted)?,
                 self.put_part(new.item(actor), Some(Condition::absent()))?,
             ];
-            let Err(cancelled) = self.transact(parts).await? else { return Ok(Subscribed::Done(new)) };
+            let Err(cancelled) = self.transact(parts).await? else { return Ok(Subscribed::Done(Box::new(new))) };
             if cancelled.0.get(1).is_some_and(|(code, _)| code == "ConditionalCheckFailed") {
                 return Ok(Subscribed::NoTrust);
             }
             head = moved_head(cancelled)?;
-            pause.wait("TransactWriteItems", "others are writing to the same actor".to_owned()).await?;
+            pause.wait_unless_learnt("TransactWriteItems", "others are subscribing to the same actor").await?;
         }
     }
 
@@ -362,12 +361,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn acknowledge(
-        &self,
-        actor: &ActorId,
-        wanted: &SubscriptionRecord,
-        upto: u64,
-    ) -> Result<(), StoreError> {
+    pub async fn acknowledge(&self, actor: &ActorId, wanted: &SubscriptionRecord, upto: u64) -> Result<(), StoreError> {
         let values = [(":upto", signed(upto))];
         self.update_subscription(actor, wanted, "SET delivered = :upto", "delivered < :upto", &values).await.map(|_| ())
     }

@@ -96,7 +96,7 @@ impl From<Vec<Write>> for Decision {
 enum Commit {
     Done,
     /// This is not as it was seen; this is what is there.
-    Stale(Name, Option<Stored>),
+    Stale(Name, Option<Box<Stored>>),
 }
 
 /// The parts of a transaction that carry out a decision.
@@ -139,7 +139,7 @@ impl Store {
             };
             let (name, current) = match self.commit((actor, log), decision, &seen).await? {
                 Commit::Done => return Ok(Ok(output)),
-                Commit::Stale(name, Some(current)) => (name, Some(current)),
+                Commit::Stale(name, Some(current)) => (name, Some(*current)),
                 // Deleted meanwhile; or an engine that does not say what stood in the way.
                 Commit::Stale(name, None) => {
                     let current = self.stored_at(actor, home, &name).await?;
@@ -224,7 +224,10 @@ impl Store {
                 return Ok(Commit::Done);
             };
             if reasons.iter().any(|(code, _)| code == "ValidationError") {
-                return Err(StoreError::TooLarge { what: "one of the items written".to_owned(), limit: MAX_ITEM_BYTES });
+                return Err(StoreError::TooLarge {
+                    what: "one of the items written".to_owned(),
+                    limit: MAX_ITEM_BYTES,
+                });
             }
             let written = reasons.split_off(logging.min(reasons.len()));
             let log_moved = reasons.first().is_some_and(|(code, _)| code == CONDITION_FAILED);
@@ -238,7 +241,7 @@ impl Store {
                 None if log_moved => {}
                 None => return Err(refused("TransactWriteItems", "cancelled without a condition that failed")),
             }
-            pause.wait("TransactWriteItems", "others are writing to the same actor".to_owned()).await?;
+            pause.wait_unless_learnt("TransactWriteItems", "others are writing to the same actor").await?;
         }
     }
 
@@ -373,7 +376,7 @@ impl Parts {
         let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
         Ok(Some(match current {
             Some(current) if current.version() == self.version => Commit::Done,
-            current => Commit::Stale(name.clone(), current),
+            current => Commit::Stale(name.clone(), current.map(Box::new)),
         }))
     }
 }

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use actingweb_hooks::{Actor, App, HookError, Input};
+use actingweb_protocol::PeerId;
 use actingweb_protocol::permission::{Category, Operation, Rules, TrustDefinition};
 use actingweb_protocol::subscription::Scope;
+use actingweb_store::Wanted;
 use actingweb_tests::{Answer, Faults, Poller, Publisher, Site};
 use futures_util::future::{join, join_all};
 use reqwest::Method;
@@ -118,7 +120,8 @@ async fn operations_on_lists_are_told_in_one_shape_that_gives_the_same_list() {
     items(json!({ "action": "move", "item_index": 0, "to_index": 2 })).await.expect(204);
     items(json!({ "action": "move", "item_index": 3, "to_index": 0 })).await.expect(204);
     items(json!({ "action": "move", "item_index": 1, "to_index": 1 })).await.expect(204);
-    let edits = json!([{ "index": 0, "v": 1 }, { "index": 4, "v": 2 }, { "index": 5, "v": 3 }, { "index": 1 }, { "index": 2 }]);
+    let edits =
+        json!([{ "index": 0, "v": 1 }, { "index": 4, "v": 2 }, { "index": 5, "v": 3 }, { "index": 1 }, { "index": 2 }]);
     owner.post("/properties", &json!({ "notes": { "items": edits } })).await.expect(201);
     items(json!({ "action": "delete", "handle": handles["items"][0]["handle"] })).await;
     owner.delete("/properties/notes/0").await.expect(204);
@@ -221,14 +224,16 @@ async fn what_does_not_fit_is_to_be_read_again() {
 
 #[tokio::test]
 async fn fifty_writers_give_every_subscriber_every_change_once() {
-    for conflicts in [0.0, 0.3] {
+    let conflicts = Faults { transaction_conflict: 0.3, seed: 7, ..Faults::none() };
+    let lost_replies = Faults { drop_reply_after_apply: 0.2, throttle: 0.1, seed: 9, ..Faults::none() };
+    for faults in [Faults::none(), conflicts, lost_replies] {
         let site = Site::of(app()).await;
         let ann = Publisher::new(&site).await;
         let mut followers = Vec::new();
         for n in 0..5 {
             followers.push(ann.poller(&format!("p{n}"), "properties", "none").await);
         }
-        site.meter().inject(Faults { transaction_conflict: conflicts, seed: 7, ..Faults::none() });
+        site.meter().inject(faults);
         let writes = (0..50).map(|n| {
             let owner = &ann.owner;
             async move { (n, owner.put(&format!("/properties/p{n}"), &json!(n)).await) }
@@ -291,7 +296,9 @@ async fn a_subscription_that_races_with_writes_misses_none_that_came_after_it() 
             while after < 20 {
                 n += 1;
                 ann.change("n", &json!(n)).await;
-                after += usize::from(ann.store().subscriptions(&ann.id, None).await.unwrap().iter().any(|s| s.peer.as_str() == "bob"));
+                after += usize::from(
+                    ann.store().subscriptions(&ann.id, None).await.unwrap().iter().any(|s| s.peer.as_str() == "bob"),
+                );
             }
             n
         };
@@ -314,7 +321,10 @@ async fn a_write_costs_the_same_whoever_is_subscribed() {
     let site = Site::of(app()).await;
     let ann = Publisher::new(&site).await;
     let owner = &ann.owner;
-    owner.post("/properties", &json!({ "address": { "city": "Oslo" }, "notes": { "_type": "list" } })).await.expect(201);
+    owner
+        .post("/properties", &json!({ "address": { "city": "Oslo" }, "notes": { "_type": "list" } }))
+        .await
+        .expect(201);
     let mut spent: Vec<Vec<(usize, usize)>> = Vec::new();
     for subscribers in [None, Some(0), Some(1), Some(40)] {
         if let Some(count) = subscribers {
@@ -386,7 +396,10 @@ async fn a_peer_is_told_once_by_the_most_specific_of_its_subscriptions() {
         } else {
             assert_eq!(wide_told, told);
         }
-        assert_eq!(wide.diffs().await.into_keys().collect::<Vec<_>>(), (1..=wide_told.len() as u64).collect::<Vec<_>>());
+        assert_eq!(
+            wide.diffs().await.into_keys().collect::<Vec<_>>(),
+            (1..=wide_told.len() as u64).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -407,7 +420,9 @@ async fn applications_announce_what_is_no_property() {
     let resources = ann.also_polled("report", "resources", "none").await;
     let calendar = ann.also_polled("report", "calendar", "none").await;
     let diary = ann.also_polled("report", "diary", "none").await;
-    announce(json!({ "target": "resources", "subtarget": "report", "resource": "1", "data": { "n": 1 } })).await.expect(200);
+    announce(json!({ "target": "resources", "subtarget": "report", "resource": "1", "data": { "n": 1 } }))
+        .await
+        .expect(200);
     announce(json!({ "target": "resources", "subtarget": "payroll", "resource": "1", "data": 2 })).await.expect(200);
     announce(json!({ "target": "calendar", "subtarget": "monday", "data": "dentist" })).await.expect(200);
     announce(json!({ "target": "diary", "data": "dear" })).await.expect(200);
@@ -465,5 +480,76 @@ async fn what_is_suspended_is_not_told_but_to_be_read_again_afterwards() {
             let now = ann.owner.get("/properties/cfg/x").await.expect(200).json();
             assert_eq!(now, json!(100 + round));
         }
+    }
+}
+
+#[tokio::test]
+async fn changes_are_numbered_in_chunks_by_many_at_once() {
+    let site = Site::of(app()).await;
+    let ann = Publisher::new(&site).await;
+    let mut pollers = Vec::new();
+    for n in 0..3 {
+        pollers.push(ann.poller(&format!("p{n}"), "properties", "high").await);
+    }
+    let silent = ann.poller("silent", "properties/nothing", "none").await;
+    // More than a page of changes, and more than a transaction of diffs.
+    let text = "x".repeat(8_000);
+    for n in 0..150 {
+        let values = json!({ "n": n, "text": text });
+        ann.owner.post("/properties", &values).await.expect(201);
+    }
+    let publishing = site.state().publishing();
+    let record = ann.store().load(&ann.id, Wanted::default()).await.unwrap().actor.unwrap();
+    let actor = actingweb_actor::Actor::new(record, ann.store().clone());
+    let deliveries = join_all((0..4).map(|_| actor.number_changes(publishing, true)));
+    let polls = join_all(pollers.iter().chain([&silent]).map(Poller::poll));
+    let (outstanding, _) = join(deliveries, polls).await;
+    let leased: Vec<_> = outstanding
+        .into_iter()
+        .flat_map(Result::unwrap)
+        .filter(|outstanding| outstanding.leased)
+        .map(|outstanding| outstanding.subscription)
+        .collect();
+    assert_eq!(leased.len(), 3, "each subscription is taken by one: {leased:?}");
+    for subscription in leased {
+        assert_eq!(ann.subscription(&subscription).await.leased_until, subscription.leased_until);
+    }
+    for poller in &pollers {
+        let diffs = poller.diffs().await;
+        assert_eq!(diffs.keys().copied().collect::<Vec<_>>(), (1..=150).collect::<Vec<_>>());
+        assert!((0..150).eq(diffs.values().map(|data| data["n"].as_i64().unwrap())));
+    }
+    // Somebody whom nothing concerns is not behind for ever.
+    assert_eq!(silent.poll().await["sequence"], 0);
+    let silent = ann.store().subscriptions(&ann.id, Some(&PeerId::parse("silent").unwrap())).await.unwrap();
+    assert!(silent[0].looked > 100, "{silent:?}");
+}
+
+#[tokio::test]
+async fn the_deletion_of_everything_is_told_whatever_happens_meanwhile() {
+    for round in 0..10 {
+        let site = Site::of(app()).await;
+        let ann = Publisher::new(&site).await;
+        let bob = ann.poller("bob", "properties", "none").await;
+        ann.owner.post("/properties", &json!({ "a": 1, "b": 2 })).await.expect(201);
+        let write = async {
+            if round > 0 {
+                ann.change("c", &json!(round)).await;
+            }
+        };
+        let (deleted, ()) = join(ann.owner.delete("/properties"), write).await;
+        deleted.expect(204);
+        let now = ann.owner.get("/properties").await.expect(200).json();
+        // Whoever applies what is told, and reads where it is to, has what is there.
+        let mut mirror = json!({});
+        for data in bob.told().await {
+            match data {
+                Value::String(word) if word == "resync" => mirror = now.clone(),
+                Value::String(_) => mirror = json!({}),
+                Value::Object(changed) => mirror.as_object_mut().unwrap().extend(changed),
+                other => panic!("{other}"),
+            }
+        }
+        assert_eq!(mirror, now, "{:?}", bob.told().await);
     }
 }

@@ -17,7 +17,8 @@ async fn a_subscription_is_made_listed_and_ended_by_the_peer() {
     let site = Site::of(app()).await;
     let ann = Publisher::new(&site).await;
     ann.befriend("bob", "http://127.0.0.1:9/bob").await;
-    let answer = ann.ask_to_subscribe("bob", &json!({ "target": "properties", "subtarget": "notes" })).await.expect(201);
+    let answer =
+        ann.ask_to_subscribe("bob", &json!({ "target": "properties", "subtarget": "notes" })).await.expect(201);
     let id = answer.json()["subscriptionid"].as_str().unwrap().to_owned();
     assert_eq!(id.len(), 32);
     assert_eq!(
@@ -33,7 +34,9 @@ async fn a_subscription_is_made_listed_and_ended_by_the_peer() {
     });
     let all = ann.owner.get("/subscriptions").await.expect(200).json();
     assert_eq!(all, json!({ "id": ann.owner.id, "data": [entry] }));
-    for (query, count) in [("?peerid=bob", 1), ("?peerid=eve", 0), ("?target=properties&subtarget=notes", 1), ("?target=x", 0)] {
+    for (query, count) in
+        [("?peerid=bob", 1), ("?peerid=eve", 0), ("?target=properties&subtarget=notes", 1), ("?target=x", 0)]
+    {
         let found = ann.owner.get(&format!("/subscriptions{query}")).await.expect(200).json();
         assert_eq!(found["data"].as_array().unwrap().len(), count, "{query}");
     }
@@ -84,7 +87,9 @@ async fn what_is_no_subscription_is_refused() {
         let answer = Answer::of(ann.owner.request(method.clone(), path).json(&wish)).await;
         assert_eq!((answer.status, answer.header("allow")), (405, allow), "{method} {path}");
     }
-    for path in ["/subscriptions/bob/none", "/subscriptions/bob/none/1", "/subscriptions/a%22b", "/subscriptions/a/b/c/d"] {
+    for path in
+        ["/subscriptions/bob/none", "/subscriptions/bob/none/1", "/subscriptions/a%22b", "/subscriptions/a/b/c/d"]
+    {
         ann.owner.get(path).await.problem(404);
     }
 }
@@ -244,7 +249,8 @@ async fn what_a_peer_may_not_read_takes_no_number_and_what_it_may_not_read_any_m
     assert_eq!(secret.poll().await["sequence"], 0);
 
     let peer = actingweb_protocol::PeerId::parse("bob").unwrap();
-    let exclude = json!({ "properties": { "patterns": ["*"], "operations": ["read"], "excluded_patterns": ["color"] } });
+    let exclude =
+        json!({ "properties": { "patterns": ["*"], "operations": ["read"], "excluded_patterns": ["color"] } });
     ann.change_trust(&peer, |trust| trust.permissions = Some(exclude.to_string())).await;
     ann.change("color", &json!("green")).await;
     ann.change("size", &json!(4)).await;
@@ -270,16 +276,17 @@ async fn what_a_peer_may_not_read_takes_no_number_and_what_it_may_not_read_any_m
 
 #[tokio::test]
 async fn what_hooks_hide_or_redact_is_hidden_and_redacted_in_diffs() {
-    let app = app()
-        .property("secret", |_: PropertyAccess| Ok::<_, HookError>(Verdict::Hide))
-        .property("card", |access: PropertyAccess| {
+    let app = app().property("secret", |_: PropertyAccess| Ok::<_, HookError>(Verdict::Hide)).property(
+        "card",
+        |access: PropertyAccess| {
             if access.is_write() {
                 return Ok(Verdict::Keep);
             }
             let mut card: serde_json::Map<String, Value> = access.read()?;
             card.extend(card.contains_key("number").then(|| ("number".to_owned(), json!("****"))));
             Ok::<_, HookError>(Verdict::Replace(card.into()))
-        });
+        },
+    );
     let site = Site::of(app).await;
     let ann = Publisher::new(&site).await;
     let bob = ann.poller("bob", "properties", "none").await;

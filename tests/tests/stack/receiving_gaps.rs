@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actingweb_protocol::subscription::Scope;
-use actingweb_tests::Follower;
+use actingweb_tests::{Faults, Follower};
 use serde_json::{Value, json};
 
 use crate::receiving::{AFTER_A_GAP, site};
@@ -241,4 +241,32 @@ async fn a_subscription_that_could_not_be_read_is_read_later() {
     bob.source.heal();
     bob.source.answers("nothing", 404, "");
     bob.subscribe(Scope::target("nothing")).await.expect("a subscription to what is not there yet");
+}
+
+#[tokio::test]
+async fn storage_that_fails_and_loses_replies_makes_nothing_count_twice_or_not_at_all() {
+    let (site, clock) = site().await;
+    let ann = Follower::subscribed(&site, "peer").await;
+    let faults = Faults {
+        throttle: 0.1,
+        transaction_conflict: 0.2,
+        drop_reply_after_apply: 0.2,
+        unprocessed_keys: 0.2,
+        seed: 7,
+        ..Faults::default()
+    };
+    site.meter().inject(faults);
+    for n in 0..30 {
+        let callback = ann.source.append("notes", json!(n));
+        // Some are lost on the way; what is refused is sent again.
+        while n % 7 != 3 && ann.call(&callback).await.status == 503 {}
+    }
+    assert!(site.meter().calls().faulted() > 10);
+    clock.advance(AFTER_A_GAP);
+    site.drain().await;
+    site.meter().heal();
+    clock.advance(Duration::from_secs(121));
+    site.drain().await;
+    assert_eq!(ann.kept().await, json!({ "notes": (0..30).collect::<Vec<_>>() }));
+    assert_eq!(ann.feed().await.unwrap().queue.last(), 30);
 }

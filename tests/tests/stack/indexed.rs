@@ -146,16 +146,16 @@ async fn writes_of_many_properties_take_their_look_up_rows_along() {
     assert_eq!(check_lookups(&site).await, 1);
     assert_eq!(found(&bob, "email", "b").await, [ann.id.as_str()]);
 
-    // As many as a transaction holds, look-up rows included; one more is refused as a whole, with the reason.
+    // As many as a transaction holds beside the change log, look-up rows included; one more is refused as a whole, with the reason.
     let many = |count: usize| {
         let others = (0..count).map(|n| (format!("p{n}"), json!(n)));
         let indexed = [("email".to_owned(), json!("c")), ("phone".to_owned(), json!("2"))];
         Value::Object(others.chain(indexed).collect())
     };
-    let refused = ann.post("/properties", &many(96)).await.problem(400);
-    assert!(refused.detail().contains("101 items"), "{}", refused.detail());
+    let refused = ann.post("/properties", &many(94)).await.problem(400);
+    assert!(refused.detail().contains("99 items"), "{}", refused.detail());
     assert_eq!(found(&bob, "email", "b").await, [ann.id.as_str()]);
-    ann.post("/properties", &many(95)).await.expect(201);
+    ann.post("/properties", &many(93)).await.expect(201);
     assert_eq!(check_lookups(&site).await, 2);
 
     ann.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
@@ -322,6 +322,10 @@ async fn a_value_that_changes_during_the_search_is_not_found() {
     ann.put("/properties/email", &json!("before")).await.expect(204);
     let actor = handle(&site, &ann).await;
     let directory = Directory::new(site.state().actors.store().clone());
+
+    // With a change log, whose place the handle knows, a write is one call.
+    actor.suspend("nothing", None).await.unwrap();
+    actor.set_property("color", "blue").await.unwrap();
 
     // The search learns its candidates late: meanwhile they have changed.
     let name = Name::parse("email").unwrap();

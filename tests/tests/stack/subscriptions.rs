@@ -312,3 +312,31 @@ async fn what_hooks_hide_or_redact_is_hidden_and_redacted_in_diffs() {
     }
     assert!(card.poll().await["data"][4]["url"].as_str().unwrap().ends_with("/properties/card"));
 }
+
+#[tokio::test]
+async fn what_peers_ask_keeps_its_budget() {
+    let site = Site::of(app()).await;
+    let ann = Publisher::new(&site).await;
+    let bob = ann.poller("bob", "properties", "none").await;
+    for n in 0..20 {
+        ann.change("n", &json!(n)).await;
+    }
+    let secret = secret_of("bob");
+    let wish = json!({ "target": "properties" });
+    let upto = json!({ "sequence": 20 });
+    let subscribe = ann.owner.with_secret(&secret, Method::POST, "/subscriptions/bob").json(&wish);
+    for (what, request, at_most) in [
+        ("subscribe", subscribe, (4, 4)),
+        ("poll what is to be numbered", bob.request(Method::GET, ""), (8, 7)),
+        ("poll again", bob.request(Method::GET, ""), (5, 4)),
+        ("read one", bob.request(Method::GET, "/7"), (4, 4)),
+        ("list", ann.owner.with_secret(&secret, Method::GET, "/subscriptions/bob"), (3, 2)),
+        ("clear", bob.request(Method::PUT, "").json(&upto), (5, 5)),
+        ("end", bob.request(Method::DELETE, ""), (3, 3)),
+    ] {
+        let (answer, calls) = site.meter().measure(Answer::of(request)).await;
+        assert!(answer.status < 300, "{what}: {}", answer.body);
+        let spent = (calls.count(), calls.longest_chain());
+        assert!(spent.0 <= at_most.0 && spent.1 <= at_most.1, "{what}: {spent:?}: {:?}", calls.operations());
+    }
+}

@@ -20,6 +20,7 @@ pub const SUPPORTED: &[&str] = &[
     "permissionquery",
     "resources",
     "subscriptionresync",
+    "subscriptions",
     "trust",
     "trustpermissions",
 ];

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+/// Stands for the body of the request.
+const ECHO: &str = "\u{0}echo";
+
 /// A server that pretends to be an actor.
 pub struct StrangePeer {
     /// The actor's id.
@@ -63,6 +66,11 @@ impl StrangePeer {
         self.lock().answers.push((method.to_owned(), path.to_owned(), status, body));
     }
 
+    /// From here on, to paths that begin like this, it answers with what it was told.
+    pub fn repeats(&self, method: &str, path: &str, status: u16) {
+        self.answers(method, path, status, json!(ECHO));
+    }
+
     /// What it was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.lock().asked.clone()
@@ -104,6 +112,7 @@ async fn answer(inner: Arc<Mutex<Inner>>, prefix: String, request: Request) -> R
     let Some((_, _, status, body)) = inner.answers.iter().rev().find(fits) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    let body = if body == ECHO { &asked.body } else { body };
     let mut response = (*status, axum::Json(body.clone())).into_response();
     if let Some(location) = body["location"].as_str().and_then(|location| location.parse().ok()) {
         response.headers_mut().insert(header::LOCATION, location);

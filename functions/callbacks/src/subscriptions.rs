@@ -25,7 +25,14 @@ pub(crate) async fn callback(state: &AppState, incoming: Incoming, peer: &str, s
         incoming.admit(state, &[]).await?;
         return Err(not_allowed());
     };
-    let mut admission = incoming.admit_to_feed(state, &id, subscription).await?;
+    // What is no id names nothing, and is not looked up.
+    let mut admission = match PeerId::parse(subscription) {
+        Ok(_) => incoming.admit_to_feed(state, &id, subscription).await?,
+        Err(_) => {
+            own_trust(&mut incoming.admit_about(state, Some(&id)).await?, peer)?;
+            return if incoming.verb == Verb::Delete { Ok(no_content()) } else { Err(unknown()) };
+        }
+    };
     let trust = own_trust(&mut admission, peer)?;
     let invocation = incoming.invocation(&admission);
     match incoming.verb {

@@ -75,6 +75,10 @@ async fn subscriptions(State(state): State<AppState>, incoming: Incoming) -> Rep
     };
     let admission = incoming.admit_about(&state, peer.as_ref().ok()).await?;
     let peer = peer.map_err(|_| nothing())?;
+    // The same characters as in a peer's id; what has others names nothing, and is not looked up.
+    if path.get(1).is_some_and(|id| PeerId::parse(id).is_err()) {
+        return Err(no_subscription());
+    }
     let request = Request { state: &state, incoming: &incoming, admission, peer };
     match (path.as_slice(), incoming.verb) {
         ([_], Verb::Post) => request.subscribe().await,

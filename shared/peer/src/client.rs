@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::error::PeerError;
 use crate::guard::Guard;
 use crate::http_client::{HttpClientError, HttpSettings, guarded_client};
-use crate::peer::PeerAddress;
+use crate::peer::{PeerAddress, Secret};
 use crate::reply::{PeerReply, read_reply};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -134,6 +134,7 @@ impl PeerClient {
             path,
             body: None,
             headers: HeaderMap::new(),
+            hidden: &[],
             deadline: *deadline,
             reply_bytes,
         }
@@ -150,11 +151,19 @@ pub struct PeerRequest<'a> {
     path: &'a str,
     body: Option<Result<Bytes, PeerError>>,
     headers: HeaderMap,
+    hidden: &'a [Secret],
     deadline: Option<Deadline>,
     reply_bytes: usize,
 }
 
-impl PeerRequest<'_> {
+impl<'a> PeerRequest<'a> {
+    /// Keeps secrets that the body tells the peer out of errors, should the peer repeat them. The one of its address is
+    /// kept out anyway.
+    pub const fn hiding(mut self, secrets: &'a [Secret]) -> Self {
+        self.hidden = secrets;
+        self
+    }
+
     /// Sends `value` as the JSON body.
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
         let body = serde_json::to_vec(value)
@@ -251,7 +260,8 @@ impl PeerRequest<'_> {
 
         let exchange = async {
             let response = request.send().await.map_err(PeerError::from_transport)?;
-            read_reply(response, self.reply_bytes, self.peer.secret()).await
+            let secrets = self.hidden.iter().chain(self.peer.secret());
+            read_reply(response, self.reply_bytes, secrets).await
         };
         tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(PeerError::TimedOut))
     }

@@ -68,10 +68,10 @@ fn describe(error: &serde_json::Error) -> String {
 }
 
 /// Reads a response: a 2xx completely, up to `limit` bytes; of anything else enough for an excerpt.
-pub(crate) async fn read_reply(
+pub(crate) async fn read_reply<'s>(
     response: reqwest::Response,
     limit: usize,
-    secret: Option<&Secret>,
+    secrets: impl Iterator<Item = &'s Secret>,
 ) -> Result<PeerReply, PeerError> {
     let status = response.status();
     if status.is_success() {
@@ -86,7 +86,7 @@ pub(crate) async fn read_reply(
     let retry_after = text(headers, RETRY_AFTER).and_then(|value| parse_retry_after(value, text(headers, DATE)));
     // The status is what counts: a body that breaks off makes a shorter excerpt, nothing more.
     let body = read_up_to(response, limit.min(ERROR_BYTES)).await.map(|(body, _)| body).unwrap_or_default();
-    Err(PeerError::Status { status, retry_after, body_excerpt: excerpt(&body, secret) })
+    Err(PeerError::Status { status, retry_after, body_excerpt: excerpt(&body, secrets) })
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
@@ -110,9 +110,9 @@ async fn read_up_to(mut response: reqwest::Response, limit: usize) -> Result<(By
 
 /// One line from the beginning of an error's body. A peer may echo the header it was sent, so the secret is cut out
 /// (before shortening: half a secret is no better).
-fn excerpt(body: &[u8], secret: Option<&Secret>) -> String {
+fn excerpt<'s>(body: &[u8], secrets: impl Iterator<Item = &'s Secret>) -> String {
     let mut text = String::from_utf8_lossy(body).into_owned();
-    if let Some(secret) = secret.map(Secret::expose).filter(|secret| !secret.is_empty()) {
+    for secret in secrets.map(Secret::expose).filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "[secret]");
     }
     let line: String =
@@ -128,11 +128,14 @@ mod tests {
     fn an_excerpt_is_one_short_line_without_the_secret() {
         let secret = Secret::new("s3cret");
         let body = "\r\n{\"got\": \"Bearer s3cret\"}\u{7}\n";
-        assert_eq!(excerpt(body.as_bytes(), Some(&secret)), r#"{"got": "Bearer [secret]"}"#);
+        assert_eq!(excerpt(body.as_bytes(), std::iter::once(&secret)), r#"{"got": "Bearer [secret]"}"#);
         let straddling = format!("{}s3cret", "x".repeat(EXCERPT_CHARS - 3));
-        assert!(excerpt(straddling.as_bytes(), Some(&secret)).ends_with("x[se"));
-        assert_eq!(excerpt(&[0xff, b'a'], None), "\u{fffd}a");
-        assert_eq!(excerpt("é".repeat(1000).as_bytes(), Some(&Secret::new(""))).chars().count(), EXCERPT_CHARS);
+        assert!(excerpt(straddling.as_bytes(), std::iter::once(&secret)).ends_with("x[se"));
+        assert_eq!(excerpt(&[0xff, b'a'], std::iter::empty()), "\u{fffd}a");
+        assert_eq!(
+            excerpt("é".repeat(1000).as_bytes(), std::iter::once(&Secret::new(""))).chars().count(),
+            EXCERPT_CHARS
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
     reason = "helpers of tests may panic as tests do"
 )]
 
+mod attacks;
 mod attribute_lists;
 mod authorization;
 mod budgets;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actingweb_peer::{PeerAddress, PeerError, PeerReply, Secret};
 use actingweb_protocol::retry::Backoff;
 use actingweb_protocol::{Deadline, PeerId};
-use actingweb_store::{Breaker, PENDING_FOR, TrustOutcome, TrustRecord};
+use actingweb_store::{Breaker, PENDING_FOR, PendingTrusts, TrustOutcome, TrustRecord};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -81,9 +81,18 @@ impl Trusts {
             return Err(TrustError::Invalid("`url` is this actor itself".to_owned()));
         }
 
+        let before = actor.store().trust(actor.id(), &peer).await?;
+        if let Some(before) = before.as_ref().filter(|before| before.base_uri != base_uri) {
+            // An id is what a server says it is. Whoever says that of another would get what that one subscribed to and
+            // speak in its name.
+            let place = &before.base_uri;
+            return Err(TrustError::Conflict(format!(
+                "there is a relationship with a peer of the same id at {place}: end it first, or change its `baseuri` if \
+                 the peer moved"
+            )));
+        }
         let secret = self.fresh();
         let (sealed, secret_hash) = self.seal(actor.id(), &peer, &secret)?;
-        let before = actor.store().trust(actor.id(), &peer).await?;
         let record = TrustRecord {
             base_uri,
             kind,
@@ -121,7 +130,9 @@ impl Trusts {
             "verify": asked.verification_token,
         });
         let path = format!("trust/{}", asked.relationship);
-        match self.peers.post(&address, &path).json(&body).send().await {
+        // A peer that says what is wrong with a request may repeat it.
+        let hidden = [Secret::new(secret.as_str()), Secret::new(asked.verification_token.as_str())];
+        match self.peers.post(&address, &path).json(&body).hiding(&hidden).send().await {
             Ok(reply) if reply.status() == StatusCode::CREATED => self.accepted(actor, asked).await,
             Ok(reply) if reply.status() == StatusCode::ACCEPTED => {
                 Ok(Trusted { trust: asked, steps: vec![TrustStep::Initiated] })
@@ -280,6 +291,9 @@ impl Trusts {
             }
             match actor.store().put_trust(actor.id(), seen.as_ref(), record, &[]).await? {
                 TrustOutcome::Written(trust) => {
+                    if seen.is_none() && trust.expires.is_some() {
+                        self.keep_room(actor, &trust).await?;
+                    }
                     let approval = approved.then_some(TrustStep::FullyApprovedLocal);
                     let steps = std::iter::once(TrustStep::RequestReceived).chain(approval).collect();
                     return Ok(Trusted { trust: *trust, steps });
@@ -298,15 +312,27 @@ impl Trusts {
             Some(_) => Err(not_taken()),
             None => {
                 let pending = actor.store().pending_trusts(actor.id()).await?;
-                if pending.count < MAX_PENDING {
-                    return Ok(());
-                }
-                let now = self.shared.clock.now().as_millis();
-                let until = pending.first_expires.map_or(now, |first| first.as_millis());
-                let wait = Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or_default());
-                Err(TrustError::Full { retry_after: wait.min(LONGEST_WAIT) })
+                if pending.count < MAX_PENDING { Ok(()) } else { Err(self.full(&pending)) }
             }
         }
+    }
+
+    /// Takes a request back that came in at the same time as others, if together they are too many. Each looks after it
+    /// was written, so that the last one at least sees all that stay.
+    async fn keep_room(&self, actor: &Actor, written: &TrustRecord) -> Result<(), TrustError> {
+        let pending = actor.store().pending_trusts(actor.id()).await?;
+        // One that changed meanwhile was decided about: it waits no more.
+        match pending.count > MAX_PENDING && actor.store().delete_trust(actor.id(), written, &[]).await? {
+            true => Err(self.full(&pending)),
+            false => Ok(()),
+        }
+    }
+
+    fn full(&self, pending: &PendingTrusts) -> TrustError {
+        let now = self.shared.clock.now().as_millis();
+        let until = pending.first_expires.map_or(now, |first| first.as_millis());
+        let wait = Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or_default());
+        TrustError::Full { retry_after: wait.min(LONGEST_WAIT) }
     }
 
     /// Whether the peer's URL root knows this request: it answers, to the secret, with the token.

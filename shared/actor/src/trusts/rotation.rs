@@ -45,7 +45,9 @@ impl Trusts {
                 Err(error) => return Err(failed("the peer could not be asked", &error)),
             }
         }
-        let reply = self.peers.post(&address, &path).json(&json!({ "secret": secret.expose() })).send().await;
+        let proposal = json!({ "secret": secret.expose() });
+        let hidden = [secret];
+        let reply = self.peers.post(&address, &path).json(&proposal).hiding(&hidden).send().await;
         match reply {
             Ok(reply) if reply.status() == StatusCode::OK && consents(&reply) => self.promote(actor, seen, &next).await,
             Ok(_) => self.give_up(actor, seen, &next, "the peer does not know how to change a secret").await,

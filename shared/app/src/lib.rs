@@ -44,6 +44,16 @@ use actingweb_hooks::prelude::*;
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+/// Compiles the examples for those who come from the Python library.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating-from-python.md")]
+struct Migrating;
+
+/// Compiles the examples of asking models.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/bedrock.md")]
+struct Models;
+
 /// The demo application.
 pub fn app() -> App {
     App::new("urn:actingweb:example.com:demo")

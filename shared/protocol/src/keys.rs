@@ -22,14 +22,17 @@ pub struct Keys {
 pub enum Purpose {
     /// Passphrases of creators and trustees.
     Passphrase,
+    /// What a request asked for, to tell whether another with the same `Idempotency-Key` asks for the same.
+    Request,
 }
 
 impl Purpose {
-    const ALL: [Self; 1] = [Self::Passphrase];
+    const ALL: [Self; 2] = [Self::Passphrase, Self::Request];
 
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Passphrase => b"actingweb passphrase v1",
+            Self::Request => b"actingweb request v1",
         }
     }
 }
@@ -145,6 +148,18 @@ pub fn sha256_hex(text: &str) -> String {
     crate::ids::hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
+/// SHA-256 over several parts, each after its length, so that no two sequences of parts give one digest; 64 lowercase
+/// hexadecimal digits.
+#[must_use]
+pub fn sha256_hex_of_parts(parts: &[&[u8]]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(part);
+    }
+    crate::ids::hex(context.finish().as_ref())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +197,22 @@ mod tests {
         assert_eq!(Keys::parse(r#"{"k": "short"}"#).unwrap_err(), KeysError::Short("k".into()));
         assert_eq!(Keys::parse(r#"{"k:": "short"}"#).unwrap_err(), KeysError::Id("k:".into()));
         assert!(!format!("{:?}", Keys::parse(OLD).unwrap()).contains("0123"));
+    }
+
+    #[test]
+    fn a_purpose_has_a_key_of_its_own() {
+        let keys = Keys::parse(OLD).unwrap();
+        let stored = keys.hash(Purpose::Request, "actor", "secret");
+        assert!(keys.verify(Purpose::Request, "actor", "secret", &stored));
+        assert!(!keys.verify(Purpose::Passphrase, "actor", "secret", &stored));
+    }
+
+    #[test]
+    fn parts_are_told_apart() {
+        let digests = [&[&b"ab"[..], b"c"][..], &[b"a", b"bc"], &[b"abc"], &[b"abc", b""], &[]];
+        let digests: std::collections::BTreeSet<_> = digests.into_iter().map(sha256_hex_of_parts).collect();
+        assert_eq!(digests.len(), 5);
+        assert!(digests.iter().all(|digest| digest.len() == 64));
     }
 
     #[test]

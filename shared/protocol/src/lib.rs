@@ -20,7 +20,7 @@ pub mod trust_types;
 
 pub use environment::{Clock, Deadline, Entropy, Timestamp};
 pub use ids::{ActorId, ActorIdError, Creator, CreatorError, PeerId, PeerIdError, random_hex};
-pub use keys::{Keys, KeysError, Purpose, sha256_hex};
+pub use keys::{Keys, KeysError, Purpose, sha256_hex, sha256_hex_of_parts};
 pub use name::{MAX_NAME_BYTES, Name, NameError, PropertyPath};
 pub use rank::{Rank, RankError};
 pub use seal::SealError;

@@ -224,6 +224,16 @@ pub(crate) fn known(peer: &PeerId, fact: &str) -> String {
     format!("KNOWN#{}#{fact}", escape(peer.as_str()))
 }
 
+/// A request of a caller that named it by an `Idempotency-Key`.
+pub(crate) fn request(digest: &str) -> String {
+    format!("IDEM#{digest}")
+}
+
+/// Partition of a request that is about no actor yet; each has its own, so that none gets crowded.
+pub(crate) fn open_request(digest: &str) -> String {
+    format!("I#{digest}")
+}
+
 /// How many partitions share the work that is due.
 pub(crate) const DUE_SHARDS: u32 = 4;
 

@@ -159,7 +159,7 @@ impl Delivery<'_> {
         loop {
             let page = store.diffs(actor, &held.id, *delivered, PAGE).await?;
             for diff in &page {
-                match self.call(peer, held, diff).await? {
+                match self.call(peer, held, diff, *delivered).await? {
                     Called::Taken => *delivered = diff.sequence,
                     called => return Ok(called),
                 }
@@ -175,7 +175,13 @@ impl Delivery<'_> {
     }
 
     /// Calls back one diff.
-    async fn call(&self, peer: &Peer, held: &SubscriptionRecord, diff: &Diff) -> Result<Called, StoreError> {
+    async fn call(
+        &self,
+        peer: &Peer,
+        held: &SubscriptionRecord,
+        diff: &Diff,
+        delivered: u64,
+    ) -> Result<Called, StoreError> {
         let (run, trust) = (self.run, &peer.trust);
         if !run.has_time() {
             return Ok(Called::Later);
@@ -225,7 +231,9 @@ impl Delivery<'_> {
         let until = peer.door.leave(run, trust, pass, attempt).await?;
         let Err(error) = outcome else { return Ok(Called::Taken) };
         let miss = if attempt == Attempt::Gone { Miss::Gone } else { Miss::Failed };
-        let retry_at = retry_at(run.now(), held.failures, attempt.retry_after(), &*run.state.entropy);
+        // What was taken since ended the failures in a row.
+        let failures = if delivered > held.delivered { 0 } else { held.failures };
+        let retry_at = retry_at(run.now(), failures, attempt.retry_after(), &*run.state.entropy);
         let retry_at = until.map_or(retry_at, |until| until.max(retry_at));
         Ok(Called::Held { retry_at, miss, reason: reason(&error) })
     }

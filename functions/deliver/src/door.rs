@@ -62,6 +62,7 @@ impl Door {
         pass: Pass<'_>,
         attempt: Attempt,
     ) -> Result<Option<Timestamp>, StoreError> {
+        let is_probe = pass.probing.is_some();
         let mut inner = match pass.probing {
             Some(inner) => inner,
             None => self.inner.lock().await,
@@ -74,6 +75,10 @@ impl Door {
             inner.gate = Gate::Closed;
             return Ok(None);
         };
+        // Calls that were under way when the door was shut are of the same fault: they make it no worse.
+        if let (Gate::Open(until), false) = (inner.gate, is_probe) {
+            return Ok(Some(until));
+        }
         inner.troubled = true;
         let failures = run.store.count_peer_failure(run.actor, &trust.peer).await?.unwrap_or_default();
         let Some(span) = cooldown(failures).into_iter().chain(after).max() else { return Ok(None) };

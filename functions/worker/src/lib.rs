@@ -6,15 +6,21 @@
 
 mod feeds;
 
+use std::time::Duration;
+
 use actingweb_actor::{ActorError, Caller};
 use actingweb_hooks::{Event, EventKind, Invocation};
 use actingweb_protocol::{Deadline, random_hex};
 use actingweb_store::{DueJob, DueWork, StoreError};
 use actingweb_web::AppState;
 use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
 
 /// How many jobs are worked on at once.
 const CONCURRENCY: usize = 8;
+
+/// With less time than this left, no more work is looked for.
+const SHORTEST: Duration = Duration::from_secs(15);
 
 /// What a round of work came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +45,9 @@ pub async fn drain(state: &AppState, deadline: Deadline) -> Result<Drained, Acto
         let failed = results.iter().filter(|result| result.is_err()).count();
         drained.done += taken - failed;
         drained.failed += failed;
-        if taken == 0 || failed > 0 {
+        // What a delivery has no time for is due again at once: it is for the next round, not for this one.
+        let is_late = deadline.remaining(Instant::now().into_std()) < SHORTEST;
+        if taken == 0 || failed > 0 || is_late {
             return Ok(drained);
         }
     }

@@ -7,9 +7,9 @@
 
 use std::collections::HashMap;
 
-use actingweb_protocol::PeerId;
 use actingweb_protocol::permission::{Access, Policy};
 use actingweb_protocol::subscription::Granularity;
+use actingweb_protocol::{PeerId, Timestamp};
 use actingweb_store::{LogEntry, LogHead, LoggedChange, MAX_NUMBERED, Standing, Store, SubscriptionRecord};
 use futures_util::future::try_join;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -70,8 +70,13 @@ impl Actor {
 
     /// Takes a subscription for delivery, if that is wanted and possible.
     async fn take(&self, running: Running, lease: bool) -> Result<Outstanding, ActorError> {
-        let Running { subscription, leased } = running;
-        if leased || !lease || !is_due(&subscription, self.store()) {
+        let Running { subscription, leased, numbered } = running;
+        // Whoever had it when it was read may have given it back before this numbering: then nobody else knows of it.
+        let is_worth_trying = match numbered {
+            true => is_called_back(&subscription) && has_passed(subscription.retry_at, self.store()),
+            false => is_due(&subscription, self.store()),
+        };
+        if leased || !lease || !is_worth_trying {
             return Ok(Outstanding { subscription, leased });
         }
         Ok(match self.store().lease_subscription(self.id(), &subscription).await? {
@@ -145,11 +150,13 @@ impl Actor {
 struct Running {
     subscription: SubscriptionRecord,
     leased: bool,
+    /// Whether numbers were given here.
+    numbered: bool,
 }
 
 impl Running {
     const fn new(subscription: SubscriptionRecord) -> Self {
-        Self { subscription, leased: false }
+        Self { subscription, leased: false, numbered: false }
     }
 }
 
@@ -193,6 +200,7 @@ impl Round<'_> {
                 match store.number(actor, seen, chunk, reached, lease).await? {
                     Ok(now) => {
                         running.leased |= lease;
+                        running.numbered |= !chunk.is_empty();
                         running.subscription = now;
                     }
                     // Somebody else came first: what is left is decided anew.
@@ -277,7 +285,11 @@ fn is_outstanding(subscription: &SubscriptionRecord) -> bool {
 
 /// Whether it may be taken for delivery now, as far as its row tells.
 fn is_due(subscription: &SubscriptionRecord, store: &Store) -> bool {
-    let now = store.now();
-    let has_passed = |time: Option<actingweb_protocol::Timestamp>| time.is_none_or(|time| time <= now);
-    is_called_back(subscription) && has_passed(subscription.retry_at) && has_passed(subscription.leased_until)
+    is_called_back(subscription)
+        && has_passed(subscription.retry_at, store)
+        && has_passed(subscription.leased_until, store)
+}
+
+fn has_passed(time: Option<Timestamp>, store: &Store) -> bool {
+    time.is_none_or(|time| time <= store.now())
 }

@@ -165,10 +165,7 @@ impl LogHead {
         if entries.len() <= room.items && bytes <= room.bytes {
             return entries;
         }
-        let mut scopes = entries.iter().map(LogEntry::scope);
-        let Some(first) = scopes.next() else { return Vec::new() };
-        let common = if scopes.all(|scope| scope == first) { first.clone() } else { Scope::target(&first.target) };
-        vec![LogEntry::Resync(common)]
+        common_scope(entries.iter().map(LogEntry::scope)).map(LogEntry::Resync).into_iter().collect()
     }
 
     fn unsuspended(&self, change: &Change) -> Option<LogEntry> {
@@ -383,6 +380,12 @@ impl Store {
         let items = output.items.unwrap_or_default();
         items.iter().map(|found| LoggedChange::from_row(&Row::read(found)?)).collect()
     }
+}
+
+/// One scope that all of these (of one target) are in; `None` when there are none.
+pub(crate) fn common_scope<'a>(mut scopes: impl Iterator<Item = &'a Scope>) -> Option<Scope> {
+    let first = scopes.next()?;
+    Some(if scopes.all(|scope| scope == first) { first.clone() } else { Scope::target(&first.target) })
 }
 
 pub(crate) fn log_key(actor: &ActorId) -> Item {

@@ -65,8 +65,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; what was removed by then stays removed.
     pub async fn sweep_actor(&self, actor: &ActorId, keep_notices: bool) -> Result<(), StoreError> {
-        self.end_feeds(actor, None, self.now()).await?;
-        self.sweep_owned(actor, "", keep_notices).await
+        self.sweep_owned(actor, "", keep_notices).await?;
+        self.end_feeds(actor, None, self.now()).await
     }
 
     /// Removes the items that a deleted or cleared list left. May be repeated.

@@ -194,8 +194,17 @@ impl Store {
             .filter_expression("attribute_not_exists(leased_until) OR leased_until <= :now")
             .expression_attribute_values(":now", number(self.now().as_millis()))
             .limit(PAGE);
-        let output = self.call("Query", || call.clone().send()).await?;
-        let items = output.items.unwrap_or_default();
+        let mut start = None;
+        let items = loop {
+            let call = call.clone().set_exclusive_start_key(start);
+            let output = self.call("Query", || call.clone().send()).await?;
+            let items = output.items.unwrap_or_default();
+            start = output.last_evaluated_key;
+            // Work that others have, or that failed a moment ago, keeps nothing waiting that comes after it.
+            if !items.is_empty() || start.is_none() {
+                break items;
+            }
+        };
         let jobs = items.iter().map(|found| DueJob::from_row(&Row::read(found)?, shard));
         // One that another version of this program wrote must not keep the others waiting.
         let logged = |error: &StoreError| tracing::error!(%error, "due work could not be read");

@@ -406,19 +406,32 @@ impl Store {
         feed: &FeedRecord,
         notice: Option<&Notice>,
     ) -> Result<bool, StoreError> {
-        let mut parts = vec![self.delete_part(feed.key(actor), Some(Condition::present()))?];
-        if feed.has_data() {
-            parts.push(self.due_part(actor, self.now(), feed.removal(actor, &feed.generation))?);
-        }
-        if let Some(notice) = notice {
-            parts.push(self.notice_part(actor, notice)?);
-        }
-        match self.transact(parts).await? {
-            Ok(()) => Ok(true),
-            Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
-                Ok(false)
+        let mut pause = self.pauses();
+        let mut feed = feed.clone();
+        loop {
+            // As it was seen: whoever reads its data anew puts other data in its place, which nothing would lead to.
+            let unchanged = Condition::new("version = :seen", [(":seen", text(&feed.version))]);
+            let mut parts = vec![self.delete_part(feed.key(actor), Some(unchanged))?];
+            if feed.has_data() {
+                parts.push(self.due_part(actor, self.now(), feed.removal(actor, &feed.generation))?);
             }
-            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
+            if let Some(notice) = notice {
+                parts.push(self.notice_part(actor, notice)?);
+            }
+            let Err(Cancelled(reasons)) = self.transact(parts).await? else { return Ok(true) };
+            let found = match reasons.into_iter().next() {
+                Some((code, found)) if code == "ConditionalCheckFailed" => found,
+                reason => return Err(refused("TransactWriteItems", reason)),
+            };
+            feed = match found {
+                Some(found) => FeedRecord::from_row(&Row::read(&found)?)?,
+                // Ended; or an engine that does not say what stood in the way.
+                None => match self.feed(actor, &feed.peer, &feed.id).await? {
+                    Some(current) => current,
+                    None => return Ok(false),
+                },
+            };
+            pause.wait_unless_learnt("TransactWriteItems", "others are writing the same feed").await?;
         }
     }
 

@@ -42,6 +42,14 @@ impl LogView {
         matches!(self.seen(), Seen::Head(head) if head.subscribers > 0)
     }
 
+    /// Since when there may have been a log, if none was seen.
+    pub(crate) fn absent_since(&self) -> Option<Instant> {
+        match self.seen() {
+            Seen::Absent(at) => Some(at),
+            Seen::Unknown | Seen::Head(_) => None,
+        }
+    }
+
     /// Forgets what was known.
     pub fn forget(&self) {
         self.set(Seen::Unknown);

@@ -173,8 +173,8 @@ impl Store {
         self.log_end_of_all(actor, log, before, Scope::target(PROPERTIES)).await
     }
 
-    /// Deletes what an actor owns and whose sort keys begin with `prefix` (anything, when empty), but the actor itself
-    /// and, with `keep_notices`, what peers are still to be told.
+    /// Deletes what an actor owns and whose sort keys begin with `prefix` (anything, when empty), but the actor
+    /// itself, its subscriptions to peers and, with `keep_notices`, what peers are still to be told.
     /// A list goes together with a job for its items, while nobody changes it: so no item is left that nothing leads to.
     /// So does a property with its look-up row.
     pub(crate) async fn sweep_owned(
@@ -196,7 +196,10 @@ impl Store {
             }
             let stays = |key: &Item| {
                 let sort_key = Row(key).text("sk").unwrap_or_default();
-                sort_key == keys::ACTOR || (keep_notices && sort_key.starts_with(keys::NOTICE))
+                // Feeds lead to data in other partitions: they end each by itself.
+                sort_key == keys::ACTOR
+                    || sort_key.starts_with(keys::FEED)
+                    || (keep_notices && sort_key.starts_with(keys::NOTICE))
             };
             self.batch_delete(rest.into_iter().filter_map(key_of).filter(|key| !stays(key)).collect()).await?;
         }

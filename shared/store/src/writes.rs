@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::changes::{Room, moved_head};
+use crate::changes::{Room, common_scope, moved_head};
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, size, text};
 use crate::lists::ListRecord;
@@ -29,6 +29,10 @@ pub const LOG_ITEMS: usize = 2;
 
 /// The most bytes of one transaction: DynamoDB's limit of 4 MB, less what names and numbers take.
 const MAX_TRANSACTION_BYTES: usize = 3_900_000;
+
+/// How long after the look that found no log a write must be done to be certain that nobody subscribed before it: less
+/// than the second that a first subscription waits, with room for clocks that differ.
+const PROMPT: Duration = Duration::from_millis(700);
 
 /// The most bytes of one item: DynamoDB's limit.
 const MAX_ITEM_BYTES: usize = 400_000;
@@ -187,6 +191,8 @@ impl Store {
         }
         let mut pause = self.pauses();
         let mut token = None;
+        let mut unlogged_since = None;
+        let mut looked = false;
         loop {
             let head = if changes.is_empty() { None } else { self.known_head(actor, log).await? };
             let (mut items, entries) = match &head {
@@ -194,7 +200,13 @@ impl Store {
                 None => (Vec::new(), 0),
             };
             if parts.items.is_empty() && entries == 0 {
-                return Ok(Commit::Done);
+                if head.is_none() || looked {
+                    return Ok(Commit::Done);
+                }
+                // No condition would fail if somebody had subscribed, or a suspension had ended, since it was known.
+                log.forget();
+                looked = true;
+                continue;
             }
             let logging = items.len();
             items.extend(parts.items.iter().cloned());
@@ -206,6 +218,7 @@ impl Store {
                 Some(_) => self.transact(items).await?,
                 // What counts on there being no log is done soon, or looks again.
                 None => {
+                    unlogged_since = unlogged_since.or_else(|| log.absent_since());
                     let token = token.get_or_insert_with(|| random_hex(&*self.inner.entropy, 16)).clone();
                     let hurried = if changes.is_empty() { self.clone() } else { self.hurried(ABSENCE) };
                     match hurried.write(items, token).await {
@@ -218,8 +231,9 @@ impl Store {
                 }
             };
             let Err(Cancelled(mut reasons)) = cancelled else {
-                if let Some(head) = head {
-                    log.advanced(head, entries);
+                match head {
+                    Some(head) => log.advanced(head, entries),
+                    None => self.tell_if_late((actor, log), &changes, unlogged_since).await?,
                 }
                 return Ok(Commit::Done);
             };
@@ -236,13 +250,33 @@ impl Store {
                 log.moved(moved_head(Cancelled(reasons)).ok());
             }
             match parts.met(written)? {
-                Some(Commit::Done) => return Ok(Commit::Done),
+                // An attempt whose reply was lost.
+                Some(Commit::Done) => {
+                    self.tell_if_late((actor, log), &changes, unlogged_since).await?;
+                    return Ok(Commit::Done);
+                }
                 Some(stale) => return Ok(stale),
                 None if log_moved => {}
                 None => return Err(refused("TransactWriteItems", "cancelled without a condition that failed")),
             }
             pause.wait_unless_learnt("TransactWriteItems", "others are writing to the same actor").await?;
         }
+    }
+
+    /// Tells subscribers to read again what was written by an attempt that saw no log, if it took so long that somebody
+    /// may have subscribed before it was applied.
+    async fn tell_if_late(
+        &self,
+        (actor, log): (&ActorId, &LogView),
+        changes: &[Change],
+        unlogged_since: Option<Instant>,
+    ) -> Result<(), StoreError> {
+        let is_late = unlogged_since.is_some_and(|since| since.elapsed() > PROMPT);
+        let Some(scope) = common_scope(changes.iter().map(|change| &change.scope)).filter(|_| is_late) else {
+            return Ok(());
+        };
+        log.forget();
+        self.log_end_of_all(actor, log, None, scope).await
     }
 
     /// The same store, with this long for the next call.

@@ -270,3 +270,19 @@ async fn storage_that_fails_and_loses_replies_makes_nothing_count_twice_or_not_a
     assert_eq!(ann.kept().await, json!({ "notes": (0..30).collect::<Vec<_>>() }));
     assert_eq!(ann.feed().await.unwrap().queue.last(), 30);
 }
+
+#[tokio::test]
+async fn the_end_of_a_subscription_that_is_read_anew_meanwhile_leaves_nothing_of_the_peers() {
+    let (site, clock) = site().await;
+    let ann = Follower::subscribed(&site, "peer").await;
+    ann.call(&ann.source.change("color", json!("blue"))).await.expect(204);
+    let seen = ann.feed().await.unwrap();
+    ann.call(&ann.source.resync()).await.expect(204);
+    assert!(ann.me.store().end_feed(&ann.me.id, &seen, None).await.unwrap());
+    assert!(!ann.me.store().end_feed(&ann.me.id, &seen, None).await.unwrap(), "it has ended");
+    clock.advance(Duration::from_secs(3600));
+    site.drain().await;
+    let left: Vec<Value> = site.table().await;
+    let of_peer = |row: &&Value| row["pk"].as_str().is_some_and(|pk| pk.contains("#R#"));
+    assert_eq!(left.iter().filter(of_peer).count(), 0, "{left:?}");
+}

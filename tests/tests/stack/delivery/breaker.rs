@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actingweb_deliver::rules::{BREAKER_FAILURES, COOLDOWN};
+use actingweb_protocol::Clock as _;
 use actingweb_protocol::subscription::Scope;
 use actingweb_tests::Behaviour;
 use serde_json::json;
@@ -82,4 +83,23 @@ async fn a_peer_that_is_away_and_says_until_when_is_left_alone_until_then() {
     assert_eq!(subscribers.sent_to("p0").len(), 1, "a 503 holds all of the peer");
     publisher.settle(&clock).await;
     assert_eq!(subscribers.taken("p0"), [1, 1]);
+}
+
+#[tokio::test]
+async fn calls_that_fail_at_the_same_time_are_one_fault() {
+    let (clock, site, subscribers) = scene().await;
+    let publisher = publisher(&site, &clock).await;
+    let peer = publisher.befriend("p0", &subscribers.url("p0")).await;
+    for number in 0..30 {
+        publisher.subscribe(&peer, Scope::subtarget("properties", format!("n{number}"))).await;
+        publisher.change(&format!("n{number}"), &json!(1)).await;
+    }
+    subscribers.behave("p0", Behaviour::Answer(503));
+    publisher.deliver().await;
+    let breaker = publisher.trust(&peer).await.breaker;
+    assert_eq!(breaker.failures, BREAKER_FAILURES);
+    assert_eq!(breaker.open_until, Some(clock.now().plus(COOLDOWN)), "no longer than after five one after the other");
+    subscribers.behave("p0", Behaviour::Take);
+    publisher.settle(&clock).await;
+    assert_eq!(subscribers.taken("p0"), [1; 30]);
 }

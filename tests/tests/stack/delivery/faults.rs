@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use actingweb_protocol::Clock as _;
 use actingweb_protocol::subscription::Scope;
-use actingweb_tests::Behaviour;
+use actingweb_store::Settled;
+use actingweb_tests::{Behaviour, Faults, eventually};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -173,4 +174,49 @@ async fn whoever_dies_with_a_lease_is_replaced_when_it_ends() {
     clock.advance(Duration::from_secs(101));
     site.drain().await;
     assert_eq!(subscribers.taken("p0"), [1]);
+}
+
+#[tokio::test]
+async fn what_is_numbered_while_another_gives_its_lease_back_is_delivered_at_once() {
+    let (clock, site, subscribers) = scene().await;
+    let publisher = publisher(&site, &clock).await;
+    let peer = publisher.befriend("p0", &subscribers.url("p0")).await;
+    let subscription = publisher.subscribe(&peer, Scope::target("properties")).await;
+    let held = publisher.store().lease_subscription(&publisher.id, &subscription).await.unwrap().unwrap();
+    publisher.change("color", &json!("blue")).await;
+    // The delivery has read the subscription when its lease ends, and has numbered nothing yet.
+    site.meter().reset();
+    site.meter().inject(Faults::latency(Duration::from_millis(200)));
+    let end = async {
+        eventually("subscriptions are read", || async {
+            let read = site.meter().calls().count_of("Query");
+            if read > 0 { Ok(()) } else { Err("nothing is read".to_owned()) }
+        })
+        .await;
+        publisher.store().settle_subscription(&publisher.id, &held, 0, Settled::Taken).await.unwrap();
+    };
+    let (delivered, ()) = tokio::join!(publisher.deliver(), end);
+    site.meter().heal();
+    assert_eq!(delivered.callbacks, 1, "nobody else knows of it before the lease would have ended");
+    assert_eq!(subscribers.taken("p0"), [1]);
+}
+
+#[tokio::test]
+async fn failures_before_something_was_taken_do_not_lengthen_the_next_wait() {
+    let (clock, site, subscribers) = scene().await;
+    let publisher = publisher(&site, &clock).await;
+    let peer = publisher.befriend("p0", &subscribers.url("p0")).await;
+    let subscription = publisher.subscribe(&peer, Scope::target("properties")).await;
+    publisher.change("color", &json!(1)).await;
+    subscribers.behave("p0", Behaviour::Answer(400));
+    for _ in 0..12 {
+        publisher.deliver().await;
+        clock.advance(Duration::from_secs(3600));
+    }
+    publisher.change("color", &json!(2)).await;
+    subscribers.script("p0", [Behaviour::Take, Behaviour::Answer(400)]);
+    publisher.deliver().await;
+    let now = publisher.subscription(&subscription).await;
+    assert_eq!((now.delivered, now.failures), (1, 1));
+    assert!(now.retry_at.unwrap() <= clock.now().plus(Duration::from_secs(10)), "{now:?}");
 }

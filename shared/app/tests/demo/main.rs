@@ -8,7 +8,9 @@
 )]
 
 mod at_once;
+mod examples;
 mod log;
+mod mixed;
 mod peers;
 mod plain;
 mod properties;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use actingweb_actor::{Actors, CreateActor};
 use actingweb_bedrock::Bedrock;
 use actingweb_hooks::{
-    Actor, CallOutcome, Caller, Directory, HookFailure, Hooks, Invocation, Limits, Op, Peers, Resources,
+    Actor, App, CallOutcome, Caller, Directory, HookFailure, Hooks, Invocation, Limits, Op, Peers, Resources,
 };
 use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
 use actingweb_protocol::{Clock, Deadline, Entropy, Keys, PeerId, sha256_hex};
@@ -45,6 +45,11 @@ impl World {
 
     /// A world in which nobody listens where these services should be.
     pub(crate) async fn without(missing: &[&str]) -> Self {
+        Self::of(actingweb_app::app(), missing).await
+    }
+
+    /// A world with another application than the demo, and none of the missing services.
+    pub(crate) async fn of(app: App, missing: &[&str]) -> Self {
         let engine = Engine::memory().unwrap();
         let services = ServiceStandin::start().unwrap();
         let bedrock = BedrockStandin::start(Script::new()).unwrap();
@@ -58,7 +63,7 @@ impl World {
         let actors = Actors::new(store, Arc::clone(&keys), at_that_time, BASE_URL, false);
 
         let base_url = |name| if missing.contains(&name) { NOBODY } else { services.url() };
-        let names = ["weather", "news", "quotes", "store", "notifications"];
+        let names = ["weather", "news", "quotes", "store", "notifications", "objects"];
         let settings = HttpSettings::default();
         let resources = Resources {
             http: http_client(&settings).unwrap(),
@@ -71,7 +76,7 @@ impl World {
             entropy: entropy.clone(),
             limits: Limits::default(),
         };
-        let hooks = actingweb_app::app().build(resources).await.unwrap();
+        let hooks = app.build(resources).await.unwrap();
         let ann = CreateActor { creator: CREATOR.into(), ..CreateActor::default() };
         let actor = actors.create(ann, None, in_time()).await.unwrap().actor;
         Self { hooks, actors, actor, services, bedrock, clock, keys, _engine: engine }

@@ -12,7 +12,7 @@
 # Needs cargo-lambda, sam and aws (the AWS command line) on PATH.
 #
 # From the environment, each the template's parameter of the same purpose, all optional:
-#   BASE_URL BEDROCK_MODEL LOG_LEVEL DEVTEST MEMORY_SIZE and PARAMETERS, further
+#   BASE_URL BEDROCK_MODEL BOT_TOKEN LOG_LEVEL DEVTEST MEMORY_SIZE and PARAMETERS, further
 #   `Name=value` pairs for the stack (such as "LogRetentionDays=90").
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -96,6 +96,7 @@ ACTINGWEB_OUTBOUND='strict'
 ACTINGWEB_LOG='${LOG_LEVEL:-info}'
 ACTINGWEB_DEVTEST='${DEVTEST:-false}'
 END
+[[ -z ${BOT_TOKEN:-} ]] || echo "ACTINGWEB_BOT_TOKEN='$BOT_TOKEN'" >>"$settings"
 [[ -z ${BEDROCK_MODEL:-} ]] || echo "ACTINGWEB_BEDROCK_MODEL='$BEDROCK_MODEL'" >>"$settings"
 if [[ $dry_run ]]; then
   echo "# $settings would hold:" >&2

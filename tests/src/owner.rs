@@ -21,7 +21,7 @@ pub struct Owner {
 
 impl Owner {
     /// Creates an actor below `root`, which ends without a slash.
-    pub(crate) async fn create(http: reqwest::Client, root: &str, creator: &str) -> Self {
+    pub async fn create(http: reqwest::Client, root: &str, creator: &str) -> Self {
         let request = http.post(format!("{root}/")).json(&json!({ "creator": creator }));
         let answer = Answer::of(request).await.expect(201);
         let body = answer.json();

@@ -14,7 +14,7 @@ use crate::page;
 pub(crate) async fn factory(State(state): State<AppState>, incoming: Incoming) -> Reply {
     match incoming.verb {
         Verb::Get => Ok(html(StatusCode::OK, page::sign_in())),
-        Verb::Post => create_actor(&state, &incoming).await,
+        Verb::Post => incoming.once(&state, None, create_actor(&state, &incoming)).await,
         _ => Err(Problem::method_not_allowed("GET, POST")),
     }
 }

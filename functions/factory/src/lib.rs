@@ -1,6 +1,7 @@
-//! `/`, `/login` and `/{actor}`: creating, reading and deleting actors; what tests of applications need.
+//! `/`, `/login`, `/bot` and `/{actor}`: creating, reading and deleting actors; what tests of applications need.
 
 mod actor;
+mod bot;
 mod create;
 mod devtest;
 pub mod openapi;
@@ -18,6 +19,8 @@ pub fn routes() -> Router<AppState> {
         .route("/", any(create::factory))
         .route("/login", any(create::login))
         .route("/login/", any(create::login))
+        .route("/bot", any(bot::bot))
+        .route("/bot/", any(bot::bot))
         .route("/openapi.json", any(openapi::openapi))
         .route("/{actor}", any(actor::actor))
         .route("/{actor}/", any(actor::actor))

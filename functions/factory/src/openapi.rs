@@ -20,7 +20,7 @@ pub(crate) async fn openapi(incoming: Incoming) -> Reply {
     }
 }
 
-/// Describes `/`, `/login`, `/openapi.json` and `/{actor}`.
+/// Describes `/`, `/login`, `/bot`, `/openapi.json` and `/{actor}`.
 pub fn describe(document: &mut Document) {
     let mut group = document.group("factory", "Creating, reading and deleting actors.");
     let actor = group.schema("Actor", actor_schema(false));
@@ -28,6 +28,7 @@ pub fn describe(document: &mut Document) {
     group
         .path("/", [page("get_factory"), create(created)])
         .path("/login", [page("get_login")])
+        .path("/bot", [bot()])
         .path(
             "/openapi.json",
             [Operation::get("get_openapi", "This document").reply(
@@ -54,6 +55,18 @@ pub fn describe(document: &mut Document) {
                     .reply(204, "It is gone.", []),
             ],
         );
+}
+
+fn bot() -> Operation {
+    Operation::post("send_to_bot", "A message to the application")
+        .about(
+            "What a service sends that serves the application as a whole. The application checks who sent it, by the \
+             token of the deployment or by the sender's signature. 404 where it takes no messages, and for one that it \
+             did not take.",
+        )
+        .body(false, "What the service sends.", [Content::json(json!({}))])
+        .reply(204, "It was taken.", [])
+        .problems(&[404, 413, 504])
 }
 
 fn page(id: &str) -> Operation {
@@ -99,7 +112,7 @@ fn create(created: Value) -> Operation {
         )
         .with_headers(&["Cache-Control"])
         .with_location(201)
-        .problems(&[409])
+        .once()
 }
 
 fn actor_schema(shows_passphrase: bool) -> Value {

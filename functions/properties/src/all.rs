@@ -8,7 +8,7 @@ use actingweb_protocol::{Name, PropertyPath};
 use actingweb_web::paging::{MAX_LIMIT, Page};
 use actingweb_web::{AppState, Incoming, Problem, Reply, json, no_content};
 use futures_util::future::try_join_all;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -99,8 +99,16 @@ impl Listing<'_> {
     /// What the caller may see of these. Hooks of one listing run at the same time.
     async fn show(&self, stored: Vec<Stored>) -> Result<Vec<Shown>, Problem> {
         let shown: Vec<_> = stored.into_iter().map(|stored| self.one(stored)).collect();
-        let shown: Vec<_> = stream::iter(shown).buffered(self.at_once()).try_collect().await?;
-        Ok(shown.into_iter().flatten().collect())
+        let mut outcomes = stream::iter(shown).buffered(self.at_once());
+        let mut shown = Vec::new();
+        while let Some(outcome) = outcomes.next().await {
+            match outcome {
+                Ok(visible) => shown.extend(visible),
+                Err(problem) if problem.unfinished().is_empty() => return Err(problem),
+                Err(problem) => return Err(problem.with_unfinished(late(outcomes))),
+            }
+        }
+        Ok(shown)
     }
 
     /// How many properties' hooks, or lists, are under way at once.
@@ -166,6 +174,15 @@ impl Listing<'_> {
         }
         Ok(Value::Array(items))
     }
+}
+
+/// The hooks that ran out of time at the same moment as one before them.
+fn late<T>(mut outcomes: impl Stream<Item = Result<T, Problem>> + Unpin) -> Vec<String> {
+    let mut unfinished = Vec::new();
+    while let Some(Some(outcome)) = outcomes.next().now_or_never() {
+        unfinished.extend(outcome.err().into_iter().flat_map(|problem| problem.unfinished().to_vec()));
+    }
+    unfinished
 }
 
 impl View {

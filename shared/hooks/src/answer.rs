@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::HookError;
-use crate::kind::{Action, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
+use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::property::Verdict;
 use crate::schema::{self, Schema};
 
@@ -18,6 +18,7 @@ use crate::schema::{self, Schema};
 /// | `Method`, `Action`, `Resource`, `Callback` | `Result<T, HookError>`, `T: Serialize + JsonSchema`; `()`, `null` and `None` mean "returned nothing" |
 /// | `Property` | `Result<Verdict, HookError>` |
 /// | `Lifecycle`, `Subscription` | `Result<(), HookError>` |
+/// | `Bot` | `Result<bool, HookError>`: whether it took the message; `Result<(), HookError>`: it always does |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a hook of kind `{K}` can return",
     label = "this hook returns, or resolves to, `{Self}`",
@@ -69,6 +70,18 @@ impl IntoAnswer<Lifecycle> for Result<(), HookError> {
 impl IntoAnswer<Subscription> for Result<(), HookError> {
     fn into_answer(self) -> Self {
         self
+    }
+}
+
+impl IntoAnswer<Bot> for Result<bool, HookError> {
+    fn into_answer(self) -> Self {
+        self
+    }
+}
+
+impl IntoAnswer<Bot> for Result<(), HookError> {
+    fn into_answer(self) -> Result<bool, HookError> {
+        self.map(|()| true)
     }
 }
 

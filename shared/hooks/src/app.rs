@@ -16,7 +16,7 @@ use crate::call::EventKind;
 use crate::error::BoxError;
 use crate::hook::Hook;
 use crate::info::{Annotations, AppInfo};
-use crate::kind::{Action, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
+use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::registry::{About, Registered};
 use crate::resources::Init;
 
@@ -61,6 +61,7 @@ pub struct App {
     pub(crate) properties: Vec<Registered<Property>>,
     pub(crate) callbacks: Vec<Registered<Callback>>,
     pub(crate) subscriptions: Vec<Registered<Subscription>>,
+    pub(crate) bots: Vec<Registered<Bot>>,
     pub(crate) lifecycle: Vec<(EventKind, Registered<Lifecycle>)>,
     pub(crate) indexed: Vec<String>,
     pub(crate) profile: Vec<String>,
@@ -79,6 +80,7 @@ enum Last {
     Property,
     Callback,
     Subscription,
+    Bot,
     Lifecycle,
 }
 
@@ -104,6 +106,7 @@ impl App {
             properties: Vec::new(),
             callbacks: Vec::new(),
             subscriptions: Vec::new(),
+            bots: Vec::new(),
             lifecycle: Vec::new(),
             indexed: Vec::new(),
             profile: crate::peers::PROFILE.map(str::to_owned).to_vec(),
@@ -285,6 +288,27 @@ impl App {
         self.just(Last::Subscription)
     }
 
+    /// Takes what a service sends to the application as a whole: `POST /bot`, served when the deployment sets
+    /// `ACTINGWEB_BOT_TOKEN`. Several are asked in the order of registration until one takes it. There is no actor in such
+    /// a call: find it with [`Directory`](crate::Directory). When not to use it: for what is about one actor, which is a
+    /// [`callback`](Self::callback).
+    ///
+    /// ```
+    /// # use actingweb_hooks::{App, BotMessage, HookError};
+    /// async fn on_message(message: BotMessage) -> Result<bool, HookError> {
+    ///     if !message.bears_token() {
+    ///         return Ok(false);
+    ///     }
+    ///     let sent: serde_json::Value = message.json()?;
+    ///     Ok(sent.get("text").is_some())
+    /// }
+    /// let app = App::new("urn:actingweb:example.com:demo").bot(on_message);
+    /// ```
+    pub fn bot<M>(mut self, hook: impl Hook<Bot, M>) -> Self {
+        self.bots.push(Registered::new("bot".to_owned(), hook));
+        self.just(Last::Bot)
+    }
+
     /// Is told when something happens to an actor. All hooks of an event run at the same time; one that fails is logged
     /// and changes nothing for the others.
     pub fn on<M>(mut self, event: EventKind, hook: impl Hook<Lifecycle, M>) -> Self {
@@ -327,6 +351,7 @@ impl App {
             Some(Last::Property) => self.properties.last().map(|hook| &hook.name),
             Some(Last::Callback) => self.callbacks.last().map(|hook| &hook.name),
             Some(Last::Subscription) => self.subscriptions.last().map(|hook| &hook.name),
+            Some(Last::Bot) => self.bots.last().map(|hook| &hook.name),
             Some(Last::Lifecycle) => self.lifecycle.last().map(|(_, hook)| &hook.name),
             _ => None,
         };
@@ -341,6 +366,7 @@ impl App {
             Some(Last::Property) => self.properties.last_mut().map(|hook| &mut hook.about),
             Some(Last::Callback) => self.callbacks.last_mut().map(|hook| &mut hook.about),
             Some(Last::Subscription) => self.subscriptions.last_mut().map(|hook| &mut hook.about),
+            Some(Last::Bot) => self.bots.last_mut().map(|hook| &mut hook.about),
             Some(Last::Lifecycle) => self.lifecycle.last_mut().map(|(_, hook)| &mut hook.about),
             None => None,
         };
@@ -361,6 +387,7 @@ impl Last {
             Self::Property => Property::NAME,
             Self::Callback => Callback::NAME,
             Self::Subscription => Subscription::NAME,
+            Self::Bot => Bot::NAME,
             Self::Lifecycle => Lifecycle::NAME,
         }
     }
@@ -376,6 +403,7 @@ impl fmt::Debug for App {
             .field("properties", &self.properties)
             .field("callbacks", &self.callbacks)
             .field("subscriptions", &self.subscriptions)
+            .field("bots", &self.bots)
             .field("lifecycle", &self.lifecycle)
             .finish_non_exhaustive()
     }

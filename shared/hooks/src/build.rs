@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use actingweb_protocol::permission::PolicyError;
+use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Name, NameError};
 use futures_util::future::join_all;
 
@@ -159,6 +160,7 @@ impl App {
         check_states(&self.properties, &states, &mut problems);
         check_states(&self.callbacks, &states, &mut problems);
         check_states(&self.subscriptions, &states, &mut problems);
+        check_states(&self.bots, &states, &mut problems);
         check_states(self.lifecycle.iter().map(|(_, hook)| hook), &states, &mut problems);
         let policy = match self.policy.build() {
             Ok(policy) if policy.permissions(&self.info.default_relationship).is_none() => {
@@ -177,10 +179,11 @@ impl App {
         for (event, hook) in self.lifecycle {
             lifecycle.entry(event).or_default().push(hook);
         }
+        let retrying = resources.peers.clone().with_retry(Retry::default(), Arc::clone(&resources.entropy));
         let peering = resources
             .actors
             .as_ref()
-            .map(|actors| peering(actors, resources.peers.clone(), policy.clone(), &self.properties, &self.profile));
+            .map(|actors| peering(actors, retrying, policy.clone(), &self.properties, &self.profile));
         Ok(Hooks(Arc::new(Inner {
             engine: Engine::new(resources.limits),
             surroundings: Arc::new(Surroundings {
@@ -202,6 +205,7 @@ impl App {
             properties: Table::new(self.properties),
             callbacks: Table::new(self.callbacks),
             subscriptions: Table::new(self.subscriptions),
+            bots: self.bots,
             lifecycle,
         })))
     }

@@ -10,11 +10,12 @@ use serde_json::Value;
 use actingweb_peer::PeerClient;
 use actingweb_protocol::permission::Policy;
 
+use crate::bot::BotMessage;
 use crate::call::{Call, Event, EventKind, Invocation, Op, Operation, PeerChange, Shared};
 use crate::engine::Engine;
 use crate::error::{HookError, HookFailure, Stop};
 use crate::info::{AppInfo, HookInfo};
-use crate::kind::{Action, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
+use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::property::{Filtered, PropertyAccess, Verdict};
 use crate::registry::{Registered, Table};
 use crate::resources::Surroundings;
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) properties: Table<Property>,
     pub(crate) callbacks: Table<Callback>,
     pub(crate) subscriptions: Table<Subscription>,
+    pub(crate) bots: Vec<Registered<Bot>>,
     pub(crate) lifecycle: HashMap<EventKind, Vec<Registered<Lifecycle>>>,
 }
 
@@ -143,6 +145,26 @@ impl Hooks {
         self.first_answer(&self.0.callbacks, invocation, name, op, data).await
     }
 
+    /// Whether the application takes messages at `/bot`.
+    #[must_use]
+    pub fn has_bot_hooks(&self) -> bool {
+        !self.0.bots.is_empty()
+    }
+
+    /// Asks the bot hooks one after another until one takes the message, and says whether one did.
+    ///
+    /// # Errors
+    /// The first hook's failure; those after it were not asked.
+    pub async fn call_bot(&self, invocation: &Invocation, message: BotMessage) -> Result<bool, HookFailure> {
+        let message = Arc::new(message);
+        for hook in &self.0.bots {
+            if self.run(hook, invocation, &hook.name, Some(Op::Post), Arc::clone(&message)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Asks the hooks of a name one after another until one answers something.
     async fn first_answer<K: Kind<Payload = Operation, Answer = Value>>(
         &self,
@@ -249,7 +271,8 @@ impl Hooks {
 
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { info, methods, actions, resources, properties, callbacks, subscriptions, lifecycle, .. } = &*self.0;
+        let Inner { info, methods, actions, resources, properties, callbacks, subscriptions, bots, lifecycle, .. } =
+            &*self.0;
         f.debug_struct("Hooks")
             .field("info", info)
             .field("methods", methods)
@@ -258,6 +281,7 @@ impl fmt::Debug for Hooks {
             .field("properties", properties)
             .field("callbacks", callbacks)
             .field("subscriptions", subscriptions)
+            .field("bots", bots)
             .field("lifecycle", lifecycle)
             .finish_non_exhaustive()
     }

@@ -53,7 +53,10 @@ impl Engine {
         );
         async {
             let begun = Instant::now();
-            self.attempt(hook, call).await.map_err(|stop| {
+            let mut cancelled = Cancelled { begun, armed: true };
+            let result = self.attempt(hook, call).await;
+            cancelled.armed = false;
+            result.map_err(|stop| {
                 let limit = shared.deadline.remaining(begun.into_std());
                 log(&stop, begun.elapsed(), limit);
                 stop.into_failure(&hook.name)
@@ -104,6 +107,21 @@ async fn room(places: &Arc<Semaphore>, end: Instant) -> Result<OwnedSemaphorePer
         Ok(Ok(permit)) => Ok(permit),
         // The semaphores are never closed; if one were, nothing could run either.
         Ok(Err(_)) | Err(_) => Err(Stop::NeverRan),
+    }
+}
+
+/// Names a hook that was dropped before it finished, by whoever called the engine: its caller went away, or another hook
+/// of the same reply failed. Without this line nothing would tell that it began.
+struct Cancelled {
+    begun: Instant,
+    armed: bool,
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        if self.armed {
+            tracing::info!(elapsed_ms = millis(self.begun.elapsed()), "hook was cancelled");
+        }
     }
 }
 

@@ -111,6 +111,16 @@ impl HookError {
         }
     }
 
+    /// Whether trying again may help, and after which wait at least. What the clients for peers, Bedrock and storage gave
+    /// up on was tried again by them already.
+    pub(crate) fn worth_another_try(&self) -> Option<Option<Duration>> {
+        let Self::Retryable { retry_after, source, .. } = self else { return None };
+        let tried = source
+            .as_ref()
+            .is_some_and(|source| source.is::<PeerError>() || source.is::<BedrockError>() || source.is::<ActorError>());
+        (!tried).then_some(*retry_after)
+    }
+
     fn busy(reason: &str, retry_after: Option<Duration>, source: impl Into<BoxError>) -> Self {
         Self::Retryable { reason: reason.to_owned(), retry_after, source: Some(source.into()) }
     }
@@ -260,6 +270,10 @@ pub struct HookFailure {
     /// How long to wait before trying again, when that is known.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
+    /// The hooks that did not finish, by the names they are registered under: for 504, and for 503 of one that was not
+    /// even started. What those others did that are not named here is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
 }
 
 impl fmt::Display for HookFailure {
@@ -295,6 +309,10 @@ impl Stop {
     /// What the caller is told.
     pub(crate) fn into_failure(self, hook: &str) -> HookFailure {
         const INTERNAL: &str = "the hook failed; the log says why, under this request's id";
+        let unfinished = match self {
+            Self::TimedOut | Self::TasksTimedOut | Self::NeverRan => vec![hook.to_owned()],
+            Self::Failed(_) | Self::Panicked(_) => Vec::new(),
+        };
         let (status, title, detail, retry_after) = match self {
             Self::Failed(error) => {
                 let status = error.status();
@@ -309,16 +327,18 @@ impl Stop {
                 }
             }
             Self::Panicked(_) => (500, "The hook failed", INTERNAL.to_owned(), None),
-            Self::TimedOut => (504, "The hook ran out of time", "it did not finish by its deadline".to_owned(), None),
+            Self::TimedOut => {
+                (504, "The hook ran out of time", format!("`{hook}` did not finish by its deadline"), None)
+            }
             Self::TasksTimedOut => {
-                let detail = "a task it had started did not finish by its deadline";
-                (504, "The hook ran out of time", detail.to_owned(), None)
+                let detail = format!("a task that `{hook}` had started did not finish by its deadline");
+                (504, "The hook ran out of time", detail, None)
             }
             Self::NeverRan => {
-                let detail = "there was no room or no time left to start it";
-                (503, "Temporarily unavailable", detail.to_owned(), Some(Duration::from_secs(1)))
+                let detail = format!("there was no room or no time left to start `{hook}`");
+                (503, "Temporarily unavailable", detail, Some(Duration::from_secs(1)))
             }
         };
-        HookFailure { hook: hook.to_owned(), status, title, detail, retry_after }
+        HookFailure { hook: hook.to_owned(), status, title, detail, retry_after, unfinished }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::bot::BotMessage;
 use crate::call::{Event, Operation, PeerChange};
 use crate::property::{PropertyAccess, Verdict};
 
@@ -46,6 +47,8 @@ kinds! {
     Property = "property", PropertyAccess => Verdict;
     /// Hooks behind `/{actor}/callbacks/{name}`: what others send an actor unasked, answered with JSON.
     Callback = "callback", Operation => Value;
+    /// Hooks behind `/bot`: what services send to the application as a whole, of no actor. They say whether they took it.
+    Bot = "bot", BotMessage => bool;
     /// Hooks that are told what changed at a peer.
     Subscription = "subscription", PeerChange => ();
     /// Hooks that are told what happened to an actor.
@@ -106,6 +109,16 @@ impl<K: TakesEvent> TakesEvent for OnPool<K> {}
 pub trait TakesChange: Kind<Payload = PeerChange> {}
 impl TakesChange for Subscription {}
 impl<K: TakesChange> TakesChange for OnPool<K> {}
+
+/// Kinds whose call is a message to the application.
+#[diagnostic::on_unimplemented(
+    message = "`BotMessage` is not an argument of a `{Self}` hook",
+    label = "this hook asks for `BotMessage`",
+    note = "register it with `.bot(hook)`, or take `Input<T>` for what the caller sent"
+)]
+pub trait TakesBotMessage: Kind<Payload = BotMessage> {}
+impl TakesBotMessage for Bot {}
+impl<K: TakesBotMessage> TakesBotMessage for OnPool<K> {}
 
 /// Kinds whose function may block: those of [`blocking`](crate::blocking).
 #[diagnostic::on_unimplemented(

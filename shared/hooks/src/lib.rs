@@ -7,6 +7,7 @@
 mod answer;
 mod app;
 mod block_on;
+mod bot;
 mod build;
 mod call;
 mod dispatch;
@@ -33,9 +34,11 @@ pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryErro
 pub use actingweb_bedrock::Bedrock;
 pub use actingweb_peer::{Outcome, PeerError, PeerReply};
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
+pub use actingweb_protocol::retry::Retry;
 pub use answer::IntoAnswer;
 pub use app::App;
 pub use block_on::{BlockOnError, block_on};
+pub use bot::{BotMessage, BotToken};
 pub use build::{BuildError, Problem};
 pub use call::{Call, Event, EventKind, Invocation, Op, PeerChange, SubscriptionEvent, TrustEvent};
 pub use dispatch::{CallOutcome, HookRun, Hooks};
@@ -44,8 +47,8 @@ pub use extract::{Context, FromCall, GuardedHttp, Http, Input, Now, Random, Serv
 pub use hook::{Blocking, Hook, blocking};
 pub use info::{Annotations, AppInfo, HookInfo};
 pub use kind::{
-    Action, Callback, Kind, Lifecycle, MayBlock, Method, OnPool, Property, Resource, Subscription, TakesChange,
-    TakesEvent, TakesInput, TakesProperty,
+    Action, Bot, Callback, Kind, Lifecycle, MayBlock, Method, OnPool, Property, Resource, Subscription,
+    TakesBotMessage, TakesChange, TakesEvent, TakesInput, TakesProperty,
 };
 pub use property::{Filtered, PropertyAccess, Verdict};
 pub use resources::{Init, Limits, Resources};
@@ -73,8 +76,8 @@ pub mod prelude {
         TrustFullyApprovedRemote, TrustInitiated, TrustRequestReceived,
     };
     pub use crate::{
-        Actor, Annotations, App, Bedrock, Caller, Context, Directory, Event, GuardedHttp, HookError, Http, Init, Input,
-        Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, PropertyAccess, Random, Services, State, Verdict, Wait,
-        blocking,
+        Actor, Annotations, App, Bedrock, BotMessage, Caller, Context, Directory, Event, GuardedHttp, HookError, Http,
+        Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, PropertyAccess, Random, Retry, Services,
+        State, Verdict, Wait, blocking,
     };
 }

@@ -87,7 +87,7 @@ impl Init {
     pub(crate) fn new(resources: &Resources) -> Self {
         Self {
             http: Http(resources.http.clone()),
-            guarded: GuardedHttp(resources.peers.clone()),
+            guarded: GuardedHttp::retrying(&resources.peers, &resources.entropy),
             bedrock: resources.bedrock.clone(),
             services: Services::new(resources.services.clone()),
             clock: Arc::clone(&resources.clock),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use actingweb_hooks::BotToken;
 use actingweb_peer::Guard;
 use actingweb_protocol::Keys;
 use url::Url;
@@ -29,6 +30,8 @@ pub struct Config {
     pub bedrock_model: Option<String>,
     /// `ACTINGWEB_DEVTEST`: whether test endpoints are served; default false.
     pub devtest: bool,
+    /// `ACTINGWEB_BOT_TOKEN`: what messages to `/bot` are checked by; without it that path is not served.
+    pub bot_token: Option<BotToken>,
     /// `ACTINGWEB_LOG`: what is logged; default `info`.
     pub log: LogFilter,
     /// `ACTINGWEB_SERVICE_<NAME>`: base URLs of services that hooks call, by name in lower case.
@@ -85,6 +88,7 @@ impl Config {
             outbound: outbound(environment)?,
             bedrock_model: environment.get("ACTINGWEB_BEDROCK_MODEL").map(str::to_owned),
             devtest: devtest(environment)?,
+            bot_token: environment.get("ACTINGWEB_BOT_TOKEN").map(BotToken::new),
             log: Self::log(environment)?,
             services: services(environment)?,
             aws,
@@ -213,6 +217,7 @@ mod tests {
             .with("ACTINGWEB_OUTBOUND", "loopback")
             .with("ACTINGWEB_BEDROCK_MODEL", "amazon.nova-lite-v1:0")
             .with("ACTINGWEB_DEVTEST", "true")
+            .with("ACTINGWEB_BOT_TOKEN", "shared-with-the-bot")
             .with("ACTINGWEB_SERVICE_NEWS_FEED", "http://127.0.0.1:9/news")
             .with("AWS_DEFAULT_REGION", "eu-north-1")
             .with("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")
@@ -221,6 +226,7 @@ mod tests {
         assert_eq!(config.table, "actors-test");
         assert_eq!(config.base_url, "https://example.com/actors");
         assert_eq!((config.outbound, config.devtest), (Guard::Loopback, true));
+        assert!(config.bot_token.is_some() && !format!("{:?}", config.bot_token).contains("shared"));
         assert_eq!(config.bedrock_model.as_deref(), Some("amazon.nova-lite-v1:0"));
         assert_eq!(config.services["news_feed"].as_str(), "http://127.0.0.1:9/news");
         assert_eq!(config.aws.region.as_deref(), Some("eu-north-1"));

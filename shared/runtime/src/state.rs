@@ -94,6 +94,7 @@ pub async fn build_with(
     let trusts = Trusts::new(&actors, peers, rules);
     let mut state = AppState::new((actors, trusts), hooks, &config.base_url, entropy, TIME_LIMIT);
     state.devtest = config.devtest;
+    state.bot_token.clone_from(&config.bot_token);
     Ok(state)
 }
 

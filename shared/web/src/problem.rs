@@ -1,5 +1,6 @@
 //! Errors as problem documents (RFC 9457).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actingweb_actor::{ActorError, FeedError, ListError, TrustError};
@@ -12,20 +13,22 @@ use serde_json::json;
 
 /// Why a request was not carried out: the status, and a reason the caller can act upon.
 ///
-/// The reply's body is `{"type","title","status","detail","request_id"}`; [`crate::serve`] fills in the request's id.
+/// The reply's body is `{"type","title","status","detail","request_id"[,"unfinished"]}`; [`crate::serve`] fills in the
+/// request's id. `unfinished` names the hooks that did not finish in time.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
-    title: Option<&'static str>,
+    pub(crate) title: Option<Cow<'static, str>>,
     detail: String,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    unfinished: Vec<String>,
 }
 
 impl Problem {
     /// A problem with this status; `detail` says what was wrong, where, and what to do.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, title: None, detail: detail.into(), headers: Vec::new() }
+        Self { status, title: None, detail: detail.into(), headers: Vec::new(), unfinished: Vec::new() }
     }
 
     /// 400.
@@ -118,15 +121,35 @@ impl Problem {
         &self.detail
     }
 
+    /// The hooks that did not finish in time.
+    #[must_use]
+    pub fn unfinished(&self) -> &[String] {
+        &self.unfinished
+    }
+
+    /// Names further hooks that did not finish in time.
+    #[must_use]
+    pub fn with_unfinished(mut self, hooks: impl IntoIterator<Item = String>) -> Self {
+        for hook in hooks {
+            if !self.unfinished.contains(&hook) {
+                self.unfinished.push(hook);
+            }
+        }
+        self
+    }
+
     /// The reply with its body.
     pub(crate) fn render(&self, request_id: &str) -> Response {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
-            "title": self.title.or(self.status.canonical_reason()).unwrap_or("Error"),
+            "title": self.title.as_deref().or(self.status.canonical_reason()).unwrap_or("Error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
             "request_id": request_id,
         });
+        if let Some(members) = body.as_object_mut().filter(|_| !self.unfinished.is_empty()) {
+            members.insert("unfinished".to_owned(), json!(self.unfinished));
+        }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -205,7 +228,8 @@ impl From<TrustError> for Problem {
 impl From<HookFailure> for Problem {
     fn from(failure: HookFailure) -> Self {
         let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let problem = Self { title: Some(failure.title), ..Self::new(status, failure.detail) };
+        let problem = Self { title: Some(failure.title.into()), ..Self::new(status, failure.detail) };
+        let problem = problem.with_unfinished(failure.unfinished);
         match failure.retry_after {
             Some(wait) => problem.retry_after(wait),
             None if status == StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(Duration::from_secs(1)),

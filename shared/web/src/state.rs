@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actingweb_actor::{Actors, Publishing, Trusts};
-use actingweb_hooks::Hooks;
+use actingweb_hooks::{BotToken, Hooks};
 use actingweb_protocol::Entropy;
 
 /// Everything a group's handlers need, built once per process. Cheap to clone.
@@ -25,6 +25,8 @@ pub struct AppState {
     pub time_limit: Duration,
     /// Whether test endpoints are served.
     pub devtest: bool,
+    /// What hooks check messages to `/bot` by; without it there are none.
+    pub bot_token: Option<BotToken>,
     /// The name of the group in the log.
     pub group: &'static str,
     cold: Arc<AtomicBool>,
@@ -49,6 +51,7 @@ impl AppState {
             entropy,
             time_limit,
             devtest: false,
+            bot_token: None,
             group: "all",
             cold,
         }

@@ -159,7 +159,7 @@ fn template_and_watch_choose_the_same_function() {
 fn every_path_has_the_owner_it_should() {
     let routes = routes(&template());
     let owner = |path: &str| by_gateway(&routes, "DELETE", path).map(str::to_owned);
-    for path in ["/", "/login", "/a1", "/a1/nothing", "/a1/metaphor", "/a1/b/c/d", "/openapi.json", "/meta"] {
+    for path in ["/", "/login", "/bot", "/a1", "/a1/nothing", "/a1/metaphor", "/a1/b/c/d", "/openapi.json", "/meta"] {
         assert_eq!(owner(path).as_deref(), Some("factory"), "{path}");
     }
     for group in http_groups().iter().filter(|group| *group != "factory") {

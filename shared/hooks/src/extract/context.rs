@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actingweb_actor::Caller;
 use actingweb_peer::Outcome;
+use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Deadline, Entropy, Timestamp, random_hex};
 use tokio::time::Instant;
 
@@ -15,6 +16,9 @@ use crate::call::{Call, Op, Shared};
 use crate::error::HookError;
 use crate::kind::Kind;
 use crate::tasks::Tasks;
+
+/// The most futures that [`Context::join_all`] has under way.
+const JOINED_AT_ONCE: usize = 64;
 
 /// The circumstances of this call. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -81,6 +85,25 @@ impl Context {
         Tasks::new(Arc::clone(&self.0))
     }
 
+    /// Awaits all of these at once and returns every outcome, in their order: one that fails or runs out of time is data,
+    /// not the end of the others. The same deadline as for [`fan_out`](Self::fan_out), which also bounds how many are
+    /// under way and is the one for lists whose length others decide; here at most 64 are.
+    ///
+    /// ```
+    /// # use actingweb_hooks::{Context, HookError, Http, Outcome, Services};
+    /// async fn sources(http: Http, services: Services, ctx: Context) -> Result<usize, HookError> {
+    ///     let (weather, news) = (services.join("weather", "today")?, services.join("news", "today")?);
+    ///     let replies = ctx.join_all([http.get(weather).send(), http.get(news).send()]).await;
+    ///     Ok(replies.iter().filter(|reply| reply.is_ok()).count())
+    /// }
+    /// ```
+    pub async fn join_all<F, T, E>(&self, futures: impl IntoIterator<Item = F>) -> Vec<Outcome<T, E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.fan_out(futures, JOINED_AT_ONCE, |future| future).await
+    }
+
     /// Calls `call` for every item, at most `concurrency` at once, and returns every outcome in the order of the items:
     /// one that fails or runs out of time is data, not the end of the others.
     ///
@@ -106,6 +129,49 @@ impl Context {
     {
         let to_report = (self.remaining() / 10).min(Duration::from_millis(250));
         actingweb_peer::fan_out(items, concurrency, self.0.deadline.minus(to_report), call).await
+    }
+}
+
+impl Context {
+    /// Calls `attempt` again as long as it ends in [`HookError::Retryable`], as often as `retry` says: with full jitter, not
+    /// before the wait that the error names, and only when the wait ends before this hook's deadline. The last error is
+    /// the result.
+    ///
+    /// For what has no tries of its own, such as services called through [`Http`](crate::Http), and may happen twice. When
+    /// not to use it: around [`Peers`](crate::Peers), [`GuardedHttp`](crate::GuardedHttp), [`Bedrock`](crate::Bedrock) or
+    /// [`Actor`](crate::Actor). Their errors come after their own tries and end this, too, so that nothing is tried in two
+    /// layers.
+    ///
+    /// ```
+    /// # use actingweb_hooks::{Context, HookError, Http, Retry, Services};
+    /// async fn temperature(http: Http, services: Services, ctx: Context) -> Result<f64, HookError> {
+    ///     let url = services.join("weather", "today")?;
+    ///     ctx.retry(Retry::default(), || async {
+    ///         Ok(http.get(url.clone()).send().await?.error_for_status()?.json().await?)
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The last one.
+    pub async fn retry<T, F>(&self, retry: Retry, mut attempt: impl FnMut() -> F) -> Result<T, HookError>
+    where
+        F: Future<Output = Result<T, HookError>>,
+    {
+        let mut failed = 0;
+        loop {
+            let error = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            failed += 1;
+            let Some(retry_after) = error.worth_another_try() else { return Err(error) };
+            let wait = retry.wait(failed, retry_after, self.remaining(), &*self.0.surroundings.entropy);
+            let Some(wait) = wait else { return Err(error) };
+            tracing::debug!(hook = self.hook(), failed, %error, "tried again");
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use actingweb_peer::PeerClient;
+use actingweb_protocol::Entropy;
+use actingweb_protocol::retry::Retry;
 use url::Url;
 
 use super::FromCall;
@@ -42,6 +44,9 @@ impl<K: Kind> FromCall<K> for Http {
 /// The guarded client for URLs that strangers chose: a [`PeerClient`] with this hook's deadline and this request's id. It
 /// refuses URLs that lead into your own network, follows no redirect, and bounds time and size.
 ///
+/// What may pass is tried up to three times, as [`PeerRequest::send`](actingweb_peer::PeerRequest::send) says;
+/// `.retry(Retry::OFF)` on a request tries it once.
+///
 /// It signs nothing. The actor's own peers are called through [`Peers`](crate::Peers).
 #[derive(Clone, Debug)]
 pub struct GuardedHttp(pub PeerClient);
@@ -56,8 +61,14 @@ impl Deref for GuardedHttp {
 impl<K: Kind> FromCall<K> for GuardedHttp {
     fn from_call(call: &Call<K>) -> Result<Self, HookError> {
         let shared = &call.shared;
-        let client = shared.surroundings.peers.clone();
+        let Self(client) = Self::retrying(&shared.surroundings.peers, &shared.surroundings.entropy);
         Ok(Self(client.with_deadline(shared.deadline).with_request_id(&shared.invocation.request_id)))
+    }
+}
+
+impl GuardedHttp {
+    pub(crate) fn retrying(client: &PeerClient, entropy: &Arc<dyn Entropy>) -> Self {
+        Self(client.clone().with_retry(Retry::default(), Arc::clone(entropy)))
     }
 }
 

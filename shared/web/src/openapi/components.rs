@@ -7,17 +7,19 @@ use super::operation::component_name;
 use crate::paging::MAX_LIMIT;
 
 /// Every problem that an operation may answer, with what it means.
-const PROBLEMS: [(u16, &str); 15] = [
+const PROBLEMS: [(u16, &str); 17] = [
     (400, "The request is malformed: its body, a name or a parameter."),
     (401, "No credentials, or a header that is not one."),
     (403, "Credentials that are wrong, or right and not enough; also a hook that refuses."),
     (404, "There is no such actor, or no such thing."),
     (405, "What is at this path does not take this verb."),
     (408, "The peer that is needed is out of reach, or refuses."),
-    (409, "The request is fine, and the state is against it."),
+    (409, "The request is fine, and the state is against it: for one, it is being carried out under this key."),
+    (410, "It was carried out before, under this `Idempotency-Key`, and the reply was too large to keep."),
     (412, "It is not the version that the request names."),
     (413, "Larger than a limit."),
     (415, "The body is in a form, or compressed in a way, that is not read here."),
+    (422, "This `Idempotency-Key` came with another request before."),
     (429, "Too many: failed attempts to sign in, or requests that wait for an answer."),
     (500, "The request failed; the log knows more under its id."),
     (502, "A service that is needed answered wrongly, or not at all."),
@@ -141,6 +143,15 @@ pub(super) fn parameters() -> Value {
             "description": "Where the part before ended, as its reply said.",
             "schema": { "type": "string" },
         },
+        "idempotency_key": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "What the client calls this request: repeats of it get the first reply and change nothing \
+                            (draft-ietf-httpapi-idempotency-key-header). 1 to 255 printable ASCII characters, quoted or \
+                            not; without credentials at least 16 that are hard to guess.",
+            "schema": { "type": "string" },
+            "example": "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"",
+        },
         "if_match": {
             "name": "If-Match",
             "in": "header",
@@ -162,6 +173,7 @@ pub(super) fn headers() -> Value {
         "Allow": text("The verbs that this path has."),
         "Cache-Control": text("`no-store`: the reply holds a secret."),
         "ETag": text("Its version."),
+        "Idempotent-Replayed": text("`true`: the reply to the first request with this `Idempotency-Key`, given again."),
         "Link": text("`<…>; rel=\"next\"`: the next part, if there is one (RFC 8288)."),
         "Location": text("The absolute URL of what this is about."),
         "Retry-After": {
@@ -229,6 +241,11 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "description": "What was wrong here, where, and what to do; for people, and may change.",
             },
             "request_id": { "type": "string" },
+            "unfinished": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "The hooks that did not finish in time; only where there are any.",
+            },
         },
         "examples": [{
             "type": "about:blank",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_protocol::retry::Backoff;
+use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Deadline, Entropy};
 use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::config::StalledStreamProtectionConfig;
@@ -20,14 +20,11 @@ use crate::stream::ConverseStream;
 
 /// The longest a call may take when no deadline was given.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Tries of one call, the first included.
-const TRIES: u32 = 3;
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(4) };
 
 /// Amazon Bedrock. Cheap to clone; built once, at init. In a hook, take it as an argument: its deadline is set then.
 ///
-/// Calls that were throttled or failed on the way are tried up to three times, with full jitter, as long as the
-/// deadline allows. Dropping a call's future cancels it.
+/// Calls that were throttled or failed on the way are tried up to three times ([`Retry`]), with full jitter, as long as
+/// the deadline allows; [`with_retry`](Self::with_retry) says otherwise. Dropping a call's future cancels it.
 ///
 /// ```no_run
 /// # async fn example(bedrock: actingweb_bedrock::Bedrock) -> Result<(), actingweb_bedrock::BedrockError> {
@@ -42,6 +39,7 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(250), cap: Durati
 pub struct Bedrock {
     shared: Arc<Shared>,
     deadline: Option<Deadline>,
+    retry: Retry,
 }
 
 #[derive(Debug)]
@@ -67,7 +65,14 @@ impl Bedrock {
             Client::from_conf(config.build())
         });
         let model = model.filter(|model| !model.is_empty());
-        Self { shared: Arc::new(Shared { client, model, entropy }), deadline: None }
+        Self { shared: Arc::new(Shared { client, model, entropy }), deadline: None, retry: Retry::default() }
+    }
+
+    /// This client with another policy: `bedrock.clone().with_retry(Retry::OFF)` for a call that is made once.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
     }
 
     /// This client for work that must end by `deadline` (the earlier one counts, if it had one).
@@ -200,7 +205,7 @@ impl Bedrock {
         F: Future<Output = Result<T, BedrockError>>,
     {
         let end = self.end();
-        let mut retries = 0;
+        let mut failed = 0;
         loop {
             if Instant::now() >= end {
                 return Err(BedrockError::TimedOut);
@@ -211,14 +216,13 @@ impl Bedrock {
                 Ok(Err(error)) => error,
                 Err(_) => BedrockError::TimedOut,
             };
-            let wait = BACKOFF.delay_at_least(retries, error.retry_after(), &*self.shared.entropy);
-            let again = error.is_retryable() && retries + 1 < TRIES && Instant::now() + wait < end;
-            tracing::debug!(operation, model, retries, again, %error, "Bedrock call failed");
-            if !again {
-                return Err(error);
-            }
+            failed += 1;
+            let left = end.saturating_duration_since(Instant::now());
+            let wait = self.retry.wait(failed, error.retry_after(), left, &*self.shared.entropy);
+            let wait = wait.filter(|_| error.is_retryable());
+            tracing::debug!(operation, model, failed, again = wait.is_some(), %error, "Bedrock call failed");
+            let Some(wait) = wait else { return Err(error) };
             tokio::time::sleep(wait).await;
-            retries += 1;
         }
     }
 }

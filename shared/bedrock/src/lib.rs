@@ -13,6 +13,7 @@ mod prompt;
 mod reply;
 mod stream;
 
+pub use actingweb_protocol::retry::Retry;
 pub use aws_sdk_bedrockruntime::types::StopReason;
 
 pub use client::Bedrock;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_protocol::Deadline;
+use actingweb_protocol::retry::Retry;
+use actingweb_protocol::{Deadline, Entropy};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, HeaderName, Method};
@@ -17,6 +18,8 @@ use crate::peer::{PeerAddress, Secret};
 use crate::reply::{PeerReply, read_reply};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What makes a POST one that may be sent again (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PARENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-parent-request-id");
 
 /// What one call may cost.
@@ -24,8 +27,8 @@ const PARENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-parent-request-
 pub struct Limits {
     /// The largest reply body read, in bytes after decompression. Default 1 MiB.
     pub reply_bytes: usize,
-    /// The longest a call may take, from name resolution to the last byte; the deadline may make it shorter.
-    /// Default 20 s.
+    /// The longest a call may take, from name resolution to the last byte of its last try; the deadline may make it
+    /// shorter. Default 20 s.
     pub timeout: Duration,
 }
 
@@ -54,6 +57,8 @@ pub struct PeerClient {
     deadline: Option<Deadline>,
     request_id: Option<HeaderValue>,
     parent_request_id: Option<HeaderValue>,
+    retry: Retry,
+    entropy: Option<Arc<dyn Entropy>>,
 }
 
 #[derive(Debug)]
@@ -71,7 +76,23 @@ impl PeerClient {
     pub fn new(settings: &HttpSettings, guard: Guard, limits: Limits) -> Result<Self, HttpClientError> {
         let http = guarded_client(settings, guard)?;
         let shared = Arc::new(Shared { http, guard, limits });
-        Ok(Self { shared, deadline: None, request_id: None, parent_request_id: None })
+        Ok(Self {
+            shared,
+            deadline: None,
+            request_id: None,
+            parent_request_id: None,
+            retry: Retry::OFF,
+            entropy: None,
+        })
+    }
+
+    /// This client trying again by itself, where that does no harm: see [`PeerRequest::send`]. `entropy` is for the
+    /// jitter. A new client tries once, for those who keep an account of what is to be tried again, as deliveries do.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry, entropy: Arc<dyn Entropy>) -> Self {
+        self.retry = retry;
+        self.entropy = Some(entropy);
+        self
     }
 
     /// How far this client may reach.
@@ -137,6 +158,8 @@ impl PeerClient {
             hidden: &[],
             deadline: *deadline,
             reply_bytes,
+            retry: self.retry,
+            unsendable: None,
         }
     }
 }
@@ -154,6 +177,8 @@ pub struct PeerRequest<'a> {
     hidden: &'a [Secret],
     deadline: Option<Deadline>,
     reply_bytes: usize,
+    retry: Retry,
+    unsendable: Option<PeerError>,
 }
 
 impl<'a> PeerRequest<'a> {
@@ -204,37 +229,85 @@ impl<'a> PeerRequest<'a> {
         self
     }
 
+    /// Tries this call as often as this, [`Retry::OFF`] for once. A client that [`PeerClient::with_retry`] gave no
+    /// randomness tries once all the same.
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Names this call, so that a peer that knows `Idempotency-Key` carries it out once, however often it is sent; a POST
+    /// may be tried again then. The key is for this one call: draw a new one for the next.
+    ///
+    /// A key that is no header value makes the call [`PeerError::Unsendable`].
+    pub fn idempotency_key(mut self, key: &str) -> Self {
+        match HeaderValue::from_str(key) {
+            Ok(value) => drop(self.headers.insert(IDEMPOTENCY_KEY, value)),
+            Err(_) => {
+                let reason = "the idempotency key holds characters no header may".to_owned();
+                self.unsendable = Some(PeerError::Unsendable { reason });
+            }
+        }
+        self
+    }
+
     /// Sends it and reads the whole reply.
     ///
+    /// With a [`Retry`] of more than one try, what may pass ([`PeerError::is_retryable`]) is tried again: GET, HEAD, PUT and
+    /// DELETE, which may happen twice, and any other method with an [`idempotency_key`](Self::idempotency_key). All tries
+    /// together, and the waits between them, take no longer than one may. A DELETE whose first reply was lost may find
+    /// nothing left to delete, and end in 404.
+    ///
     /// # Errors
-    /// [`PeerError`]; any status other than 2xx is [`PeerError::Status`].
+    /// [`PeerError`], that of the last try; any status other than 2xx is [`PeerError::Status`].
     pub async fn send(self) -> Result<PeerReply, PeerError> {
         let begun = Instant::now();
+        let timeout = self.client.shared.limits.timeout;
+        let left = self.deadline.map_or(timeout, |deadline| deadline.remaining(begun.into_std()));
+        let end = begun + left.min(timeout);
         let method = self.method.clone();
         let host = self.peer.base().host_str().unwrap_or_default();
-        let result = self.attempt(begun).await;
+        let mut tries = 0;
+        let result = loop {
+            let result = self.attempt(end).await;
+            tries += 1;
+            let Err(error) = &result else { break result };
+            let Some(wait) = self.wait_after(tries, error, end) else { break result };
+            tokio::time::sleep(wait).await;
+        };
         let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(reply) => {
-                tracing::debug!(%method, host, status = reply.status().as_u16(), elapsed_ms, "peer answered");
+                tracing::debug!(%method, host, status = reply.status().as_u16(), tries, elapsed_ms, "peer answered");
             }
             // Not the error's text: it may repeat what the peer wrote.
             Err(error) => tracing::debug!(
-                %method, host, status = error.status().map(|status| status.as_u16()), elapsed_ms,
+                %method, host, status = error.status().map(|status| status.as_u16()), tries, elapsed_ms,
                 retryable = error.is_retryable(), "peer call failed"
             ),
         }
         result
     }
 
-    async fn attempt(&self, now: Instant) -> Result<PeerReply, PeerError> {
-        let Shared { http, guard, limits } = &*self.client.shared;
+    /// How long to wait before the next try, if there is to be one.
+    fn wait_after(&self, tries: u32, error: &PeerError, end: Instant) -> Option<Duration> {
+        let entropy = self.client.entropy.as_deref()?;
+        let may_happen_twice = self.method.is_idempotent() || self.headers.contains_key(IDEMPOTENCY_KEY);
+        if !may_happen_twice || !error.is_retryable() {
+            return None;
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        self.retry.wait(tries, error.retry_after(), left, entropy)
+    }
+
+    async fn attempt(&self, end: Instant) -> Result<PeerReply, PeerError> {
+        let Shared { http, guard, .. } = &*self.client.shared;
+        if let Some(error) = &self.unsendable {
+            return Err(error.clone());
+        }
         let url = self.peer.locate(self.path)?;
         guard.check_url(&url)?;
-
-        let left = self.deadline.map_or(limits.timeout, |deadline| deadline.remaining(now.into_std()));
-        let timeout = left.min(limits.timeout);
-        if timeout.is_zero() {
+        if Instant::now() >= end {
             return Err(PeerError::TimedOut);
         }
 
@@ -263,6 +336,6 @@ impl<'a> PeerRequest<'a> {
             let secrets = self.hidden.iter().chain(self.peer.secret());
             read_reply(response, self.reply_bytes, secrets).await
         };
-        tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(PeerError::TimedOut))
+        tokio::time::timeout_at(end, exchange).await.unwrap_or(Err(PeerError::TimedOut))
     }
 }

@@ -70,6 +70,8 @@ pub(crate) fn guarded_client(settings: &HttpSettings, guard: Guard) -> Result<re
 
 #[expect(clippy::disallowed_methods, reason = "the one place where pooled clients are built")]
 fn builder(settings: &HttpSettings) -> Result<reqwest::ClientBuilder, HttpClientError> {
+    // What the other end's transport says it never took (HTTP/2's REFUSED_STREAM, GOAWAY) reqwest sends again by itself:
+    // for whoever calls, that is still the first try. It repeats nothing else.
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls_config()?)
         // Proxies come from ambient environment variables and would bypass the resolver.

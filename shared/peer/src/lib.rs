@@ -5,7 +5,8 @@
 //! * [`http_client`] builds the plain pooled client for services whose URLs the application's author chose.
 //! * [`fan_out`] runs many calls at once and keeps every outcome.
 //!
-//! Waiting times between tries are computed by `actingweb_protocol::retry`; nothing here retries by itself.
+//! Calls are tried once unless [`PeerClient::with_retry`] says otherwise: deliveries keep an account of their own of what is
+//! to be tried again, and nothing is tried again in two layers.
 
 mod address;
 mod client;
@@ -17,6 +18,7 @@ mod peer;
 mod reply;
 mod resolver;
 
+pub use actingweb_protocol::retry::Retry;
 pub use address::{AddressKind, address_kind};
 pub use client::{Limits, PeerClient, PeerRequest};
 pub use error::PeerError;

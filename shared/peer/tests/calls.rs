@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actingweb_peer::{
-    AddressKind, Guard, HttpSettings, Limits, Outcome, PeerAddress, PeerClient, PeerError, Refusal, Secret, fan_out,
-    http_client,
+    AddressKind, Guard, HttpSettings, Limits, Outcome, PeerAddress, PeerClient, PeerError, Refusal, Retry, Secret,
+    fan_out, http_client,
 };
-use actingweb_protocol::Deadline;
+use actingweb_protocol::{Deadline, Entropy};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
 use futures_util::stream::{self, StreamExt};
@@ -374,4 +374,88 @@ async fn calls_to_many_peers_overlap_and_keep_every_outcome() {
     };
     let Outcome::Error { error } = bad else { panic!("{bad:?}") };
     assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
+}
+
+/// Randomness that draws the shortest wait, which is none.
+#[derive(Debug)]
+struct NoWait;
+
+impl Entropy for NoWait {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+/// A client that tries three times, and a peer that fails this often, with this status and wait, before it answers.
+async fn failing(times: usize, status: u16, retry_after: Option<u64>) -> (Peer, Arc<AtomicUsize>, PeerClient) {
+    let hits = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&hits);
+    let handler = any(move || async move {
+        if counted.fetch_add(1, Ordering::SeqCst) >= times {
+            return StatusCode::OK.into_response();
+        }
+        let mut response = StatusCode::from_u16(status).unwrap().into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert("retry-after", seconds.into());
+        }
+        response
+    });
+    let peer = Peer::start(Router::new().fallback_service(handler)).await;
+    (peer, hits, local().with_retry(Retry::default(), Arc::new(NoWait)))
+}
+
+#[tokio::test]
+async fn what_may_happen_twice_is_tried_again() {
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
+        let (peer, hits, client) = failing(2, 503, None).await;
+        client.request(method.clone(), &peer.address(), "x").send().await.unwrap();
+        assert_eq!(hits.load(Ordering::SeqCst), 3, "{method}");
+    }
+    let (peer, hits, client) = failing(3, 503, None).await;
+    let error = client.get(&peer.address(), "x").send().await.unwrap_err();
+    assert_eq!((error.status(), hits.load(Ordering::SeqCst)), (Some(StatusCode::SERVICE_UNAVAILABLE), 3));
+}
+
+#[tokio::test]
+async fn a_post_is_tried_again_only_when_it_has_a_name() {
+    for method in [Method::POST, Method::PATCH] {
+        let (peer, hits, client) = failing(1, 503, None).await;
+        client.request(method.clone(), &peer.address(), "x").send().await.unwrap_err();
+        assert_eq!(hits.load(Ordering::SeqCst), 1, "{method}");
+    }
+    let (peer, hits, client) = failing(2, 503, None).await;
+    client.post(&peer.address(), "x").json(&json!({})).idempotency_key("order-17").send().await.unwrap();
+    assert_eq!(hits.load(Ordering::SeqCst), 3);
+
+    let error = client.post(&peer.address(), "x").idempotency_key("a\nb").json(&json!({})).send().await.unwrap_err();
+    assert!(matches!(error, PeerError::Unsendable { .. }), "{error:?}");
+    assert_eq!(hits.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn what_cannot_pass_and_what_is_switched_off_is_tried_once() {
+    for status in [400, 401, 403, 404, 409, 501] {
+        let (peer, hits, client) = failing(1, status, None).await;
+        client.get(&peer.address(), "x").send().await.unwrap_err();
+        assert_eq!(hits.load(Ordering::SeqCst), 1, "{status}");
+    }
+    let (peer, hits, client) = failing(2, 503, None).await;
+    client.get(&peer.address(), "x").retry(Retry::OFF).send().await.unwrap_err();
+    local().get(&peer.address(), "x").send().await.unwrap_err();
+    assert_eq!(hits.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_wait_that_would_pass_the_deadline_is_not_begun() {
+    let (peer, hits, client) = failing(1, 429, Some(3600)).await;
+    let error = client.get(&peer.address(), "x").send().await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert_eq!(hits.load(Ordering::SeqCst), 1);
+
+    // Retry-After wins over the backoff, and a deadline of the call's own over the client's.
+    let (peer, hits, client) = failing(1, 429, Some(1)).await;
+    client.get(&peer.address(), "x").deadline(within(900)).send().await.unwrap_err();
+    assert_eq!(hits.load(Ordering::SeqCst), 1);
+    client.get(&peer.address(), "x").send().await.unwrap();
+    assert_eq!(hits.load(Ordering::SeqCst), 2);
 }

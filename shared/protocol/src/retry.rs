@@ -1,6 +1,7 @@
-//! How long to wait before trying again: pure arithmetic shared by every client (store, peers, Bedrock).
+//! How long to wait before trying again: pure arithmetic shared by every client (store, peers, Bedrock, hooks).
 //!
-//! Waiting itself, and the decision whether a failure is worth another try, belong to the caller.
+//! [`Retry`] is the policy of what is called from hooks; storage has its own [`Backoff`], in milliseconds. Waiting itself,
+//! and the decision whether a failure is worth another try, belong to the caller.
 
 use std::time::Duration;
 
@@ -55,6 +56,62 @@ impl Backoff {
         // Added to the server's wait, the jitter keeps clients that were told the same time apart.
         let jitter = self.delay(attempt, entropy);
         retry_after.map_or(jitter, |wait| wait.saturating_add(jitter))
+    }
+}
+
+/// How often something is tried, and how long is waited in between.
+///
+/// There is one such policy in a call: what was tried by a client is not tried again by whoever called it.
+///
+/// ```
+/// use actingweb_protocol::retry::Retry;
+///
+/// assert_eq!(Retry::default().tries, 3);
+/// assert_eq!(Retry::times(5).tries, 5);
+/// assert_eq!(Retry::OFF.tries, 1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Tries in all, the first included; 0 counts as 1.
+    pub tries: u32,
+    /// How long is waited, when whoever was called does not say.
+    pub backoff: Backoff,
+}
+
+impl Default for Retry {
+    /// Three tries, the first wait up to 250 ms, the second up to 500 ms.
+    fn default() -> Self {
+        Self::times(3)
+    }
+}
+
+impl Retry {
+    /// One try.
+    pub const OFF: Self = Self::times(1);
+
+    /// This many tries, the first included, with waits of up to 250 ms that double up to 4 s.
+    #[must_use]
+    pub const fn times(tries: u32) -> Self {
+        Self { tries, backoff: Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(4) } }
+    }
+
+    /// The wait before the next try, after `failed` tries: `None` when that was the last one, or when the wait would not
+    /// end within `left`. The last reason is worth more to the caller than running out of time.
+    ///
+    /// A `Retry-After` wins over the backoff: no try comes sooner, however long it is.
+    #[must_use]
+    pub fn wait(
+        &self,
+        failed: u32,
+        retry_after: Option<Duration>,
+        left: Duration,
+        entropy: &(impl Entropy + ?Sized),
+    ) -> Option<Duration> {
+        if failed >= self.tries {
+            return None;
+        }
+        let wait = self.backoff.delay_at_least(failed.saturating_sub(1), retry_after, entropy);
+        (wait < left).then_some(wait)
     }
 }
 
@@ -116,6 +173,31 @@ mod tests {
         assert_eq!(BACKOFF.delay_at_least(0, Some(wait), &Fixed(0)), wait);
         assert!(BACKOFF.delay_at_least(0, Some(wait), &Fixed(9)) > wait);
         assert_eq!(BACKOFF.delay_at_least(0, None, &Fixed(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_policy_ends_with_its_tries_or_with_the_time() {
+        let hour = Duration::from_secs(3600);
+        let wait = |retry: Retry, failed, asked, left| retry.wait(failed, asked, left, &Fixed(0));
+        assert_eq!(wait(Retry::default(), 1, None, hour), Some(Duration::ZERO));
+        assert_eq!(wait(Retry::default(), 2, None, hour), Some(Duration::ZERO));
+        assert_eq!(wait(Retry::default(), 3, None, hour), None);
+        assert_eq!(wait(Retry::OFF, 1, None, hour), None);
+        assert_eq!(wait(Retry { tries: 0, ..Retry::OFF }, 1, None, hour), None);
+        let minute = Duration::from_secs(60);
+        assert_eq!(wait(Retry::default(), 1, Some(minute), hour), Some(minute));
+        assert_eq!(wait(Retry::default(), 1, Some(minute), minute), None);
+        assert_eq!(wait(Retry::default(), 1, None, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn each_wait_of_a_policy_is_drawn_below_twice_the_one_before() {
+        let longest = |failed| {
+            let backoff = Retry::times(99).backoff;
+            let most = u64::try_from(backoff.ceiling(failed - 1).as_nanos()).unwrap() - 1;
+            Retry::times(99).wait(failed, None, Duration::MAX, &Fixed(most)).unwrap().as_millis()
+        };
+        assert_eq!([1, 2, 3, 4, 5, 6].map(longest), [249, 499, 999, 1999, 3999, 3999]);
     }
 
     #[test]

@@ -27,7 +27,10 @@ async fn actions(State(state): State<AppState>, incoming: Incoming) -> Reply {
     operation(&incoming)?;
     let admission = incoming.admit(&state, &[]).await?;
     match name {
-        Some(name) => call_by_path(&state, &incoming, &admission, Callable::Action, name.as_str()).await,
+        Some(name) => {
+            let call = call_by_path(&state, &incoming, &admission, Callable::Action, name.as_str());
+            incoming.once(&state, Some(&admission), call).await
+        }
         None => list(&incoming, "GET", || {
             let allowed = |name: &str| admission.access.check(Category::Actions, name, Operation::Execute).is_ok();
             json!({ "actions": state.hooks.actions().into_iter().filter(|hook| allowed(&hook.name)).collect::<Vec<_>>() })

@@ -30,11 +30,16 @@ async fn methods(State(state): State<AppState>, incoming: Incoming) -> Reply {
     if incoming.verb == Verb::Post {
         let data = input(&incoming)?;
         if json_rpc::is_request(&data) {
-            return json_rpc::call(&state, &incoming, &admission, name.as_ref(), data).await;
+            json_rpc::authorize(&admission, name.as_ref(), &data)?;
+            let call = json_rpc::call(&state, &incoming, &admission, name.as_ref(), data);
+            return incoming.once(&state, Some(&admission), call).await;
         }
     }
     match name {
-        Some(name) => call_by_path(&state, &incoming, &admission, Callable::Method, name.as_str()).await,
+        Some(name) => {
+            let call = call_by_path(&state, &incoming, &admission, Callable::Method, name.as_str());
+            incoming.once(&state, Some(&admission), call).await
+        }
         None if incoming.verb == Verb::Post => Err(Problem::bad_request(
             "POST to /methods itself takes a JSON-RPC 2.0 request; other calls name the method in the path",
         )),

@@ -36,7 +36,8 @@ pub fn describe(document: &mut Document, methods: &[HookInfo]) {
                     )
                     .reply(204, "It was a notification: a request without `id`.", [])
                     .authorized()
-                    .runs_hooks(),
+                    .runs_hooks()
+                    .once(),
             ],
         )
         .callable("method")

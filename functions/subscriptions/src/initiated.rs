@@ -13,6 +13,10 @@ use serde_json::{Map, Value};
 pub(crate) async fn subscribe_to_peer(state: &AppState, incoming: &Incoming) -> Reply {
     let admission = incoming.admit(state, &[]).await?;
     let wanted = wanted(&fields(incoming)?)?;
+    incoming.once(state, Some(&admission), subscribe(state, incoming, &admission, wanted)).await
+}
+
+async fn subscribe(state: &AppState, incoming: &Incoming, admission: &Admission, wanted: SubscribeTo) -> Reply {
     let feeds = Feeds::new(&state.trusts).for_request(&incoming.context.id, incoming.context.deadline);
     let subscribed = feeds.subscribe(&admission.actor, wanted).await?;
     let mut response = no_content();

@@ -81,7 +81,7 @@ async fn subscriptions(State(state): State<AppState>, incoming: Incoming) -> Rep
     }
     let request = Request { state: &state, incoming: &incoming, admission, peer };
     match (path.as_slice(), incoming.verb) {
-        ([_], Verb::Post) => request.subscribe().await,
+        ([_], Verb::Post) => incoming.once(&state, Some(&request.admission), request.subscribe()).await,
         ([_], _) => request.list().await,
         ([_, id], Verb::Get) => request.poll(id).await,
         ([_, id], Verb::Put) => request.clear(id).await,

@@ -90,6 +90,7 @@ fn subscribe_to_peer() -> Operation {
         )
         .reply(204, "Subscribed; `Location` is the subscription at the peer.", [])
         .with_location(204)
+        .once()
         .problems(&[408])
 }
 
@@ -114,7 +115,7 @@ fn subscribe() -> Operation {
         )
         .reply(201, "The subscription.", [Content::json(json!({ "type": "object", "properties": reply }))])
         .with_location(201)
-        .problems(&[409])
+        .once()
 }
 
 fn poll(diff: &Value) -> Operation {

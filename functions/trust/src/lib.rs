@@ -76,7 +76,7 @@ async fn trust(State(state): State<AppState>, incoming: Incoming) -> Reply {
     let trusts = state.trusts.for_request(&incoming.context.id, incoming.context.deadline);
     let request = Request { state: &state, incoming: &incoming, trusts, admission };
     match path.as_slice() {
-        [] if incoming.verb == Verb::Post => request.ask().await,
+        [] if incoming.verb == Verb::Post => incoming.once(&state, Some(&request.admission), request.ask()).await,
         [] => request.list(None).await,
         ["trustee"] => request.trustee().await,
         [relationship] => request.list(Some(relationship)).await,

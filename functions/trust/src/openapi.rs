@@ -83,7 +83,8 @@ fn ask(trust: &Value) -> Operation {
         )
         .with_headers(&["Cache-Control"])
         .with_location(201)
-        .problems(&[408, 409])
+        .once()
+        .problems(&[408])
 }
 
 fn receive(trust: &Value) -> Operation {
@@ -122,7 +123,8 @@ fn receive(trust: &Value) -> Operation {
         .with_headers(&["Cache-Control"])
         .with_location(201)
         .with_location(202)
-        .problems(&[403, 409, 429])
+        .once()
+        .problems(&[403, 429])
 }
 
 fn describe_type() -> Operation {

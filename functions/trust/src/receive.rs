@@ -1,8 +1,9 @@
 //! `POST /{actor}/trust/{relationship}`: a peer asks for a relationship. Anybody may.
 
+use actingweb_actor::TrustRecord;
 use actingweb_actor::trusts::TrustRequest;
 use actingweb_protocol::PeerId;
-use actingweb_web::{AppState, Incoming, Problem, Reply};
+use actingweb_web::{Admission, AppState, Incoming, Problem, Reply};
 use http::StatusCode;
 
 use crate::fields::Fields;
@@ -14,9 +15,19 @@ pub(crate) async fn receive(state: &AppState, incoming: &Incoming, relationship:
     let peer = request.as_ref().ok().and_then(|request| PeerId::parse(&request.id).ok());
     let mut admission = incoming.admit_about(state, peer.as_ref()).await?;
     let seen = admission.trust.take();
+    incoming.once(state, Some(&admission), take(state, incoming, &admission, request?, seen)).await
+}
+
+async fn take(
+    state: &AppState,
+    incoming: &Incoming,
+    admission: &Admission,
+    request: TrustRequest,
+    seen: Option<TrustRecord>,
+) -> Reply {
     let trusts = state.trusts.for_request(&incoming.context.id, incoming.context.deadline);
-    let received = trusts.receive(&admission.actor, request?, seen).await?;
-    events::tell(state, incoming, &admission, &received, true).await;
+    let received = trusts.receive(&admission.actor, request, seen).await?;
+    events::tell(state, incoming, admission, &received, true).await;
     let (actor, trust) = (admission.actor.id(), &received.trust);
     let status = if trust.approved { StatusCode::CREATED } else { StatusCode::ACCEPTED };
     // The caller chose the secret, or is told this once which one was made for it.

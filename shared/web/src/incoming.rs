@@ -212,6 +212,11 @@ impl Payload {
         media_type == "application/json" || media_type.ends_with("+json")
     }
 
+    /// What it is declared as, in lower case; empty when it is not.
+    pub(crate) fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
     fn is_multipart(&self) -> bool {
         self.content_type.starts_with("multipart/") && !self.bytes.is_empty()
     }

@@ -10,6 +10,7 @@ pub mod calls;
 mod compression;
 pub mod conditional;
 pub mod feeds;
+mod idempotency;
 mod incoming;
 mod observe;
 pub mod openapi;
@@ -21,6 +22,7 @@ mod state;
 mod telling;
 
 pub use admission::{Admission, not_allowed};
+pub use idempotency::{MAX_KEPT_ANONYMOUS_REPLY_BYTES, MAX_KEPT_REPLY_BYTES, passing};
 pub use incoming::{Incoming, MAX_BODY_BYTES, Payload, Verb};
 pub use observe::{ClientAddress, RequestContext, serve, subtree};
 pub use problem::Problem;

@@ -18,6 +18,7 @@ mod delivery;
 mod devtest;
 mod fairness;
 mod faults;
+mod idempotency;
 mod indexed;
 mod isolation;
 mod list_model;

@@ -12,11 +12,11 @@ impl Group<'_> {
         let answer = || [Content::any_json()];
         let nothing = "The hook returned nothing.";
         let deleted = match noun {
-            "resource" | "callback" => call(Operation::delete(format!("delete_{noun}"), format!("Calls the {noun} with DELETE"))).reply(
-                200,
-                "What the hook returned.",
-                answer(),
-            ),
+            "resource" | "callback" => call(Operation::delete(
+                format!("delete_{noun}"),
+                format!("Calls the {noun} with DELETE"),
+            ))
+            .reply(200, "What the hook returned.", answer()),
             _ => call(Operation::delete(format!("delete_{noun}"), format!("Calls the {noun} with DELETE"))).reply(
                 204,
                 "It was called.",
@@ -31,12 +31,16 @@ impl Group<'_> {
             post = post.reply(204, nothing, []);
         }
         let created = if noun == "resource" { 201 } else { 200 };
+        post = post.reply(created, "What the hook returned.", answer()).body(false, "The input.", input());
+        if matches!(noun, "method" | "action") {
+            post = post.once();
+        }
         self.path(
             &path,
             [
                 get.reply(200, "What the hook returned.", answer()),
                 put.reply(200, "What the hook returned.", answer()).body(false, "The input.", input()),
-                post.reply(created, "What the hook returned.", answer()).body(false, "The input.", input()),
+                post,
                 deleted,
             ],
         )
@@ -55,7 +59,8 @@ impl Group<'_> {
             let mut operation = call(Operation::post(format!("{noun}_{name}"), summary.as_str()))
                 .about(format!("A {noun} of this application. Other verbs: see `/{{actor}}/{noun}s/{{name}}`."))
                 .reply(200, "What it returned.", [Content::json(output)])
-                .reply(204, "It returned nothing.", []);
+                .reply(204, "It returned nothing.", [])
+                .once();
             if let Some(input) = input {
                 operation = operation.body(false, "The input.", [Content::json(input)]);
             }

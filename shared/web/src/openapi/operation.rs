@@ -148,6 +148,13 @@ impl Operation {
         self.problems(&[412])
     }
 
+    /// Takes an `Idempotency-Key`. Called after the replies were described, which may be given again.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.parameters.push(components::parameter("idempotency_key"));
+        self.with_headers(&["Idempotent-Replayed"]).problems(&[409, 410, 422])
+    }
+
     /// Takes a body, in one of these forms.
     #[must_use]
     pub fn body(mut self, is_required: bool, about: &str, content: impl IntoIterator<Item = Content>) -> Self {

@@ -1,0 +1,205 @@
+//! Requests that are carried out once however often they are sent: the header `Idempotency-Key`
+//! (draft-ietf-httpapi-idempotency-key-header).
+
+mod kept;
+mod key;
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::Pin;
+use std::time::Duration;
+
+use actingweb_actor::{Caller, Execution, Named, NamedRequest};
+use actingweb_protocol::sha256_hex_of_parts;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::{Admission, AppState, Incoming, Problem, Reply, Verb};
+
+/// The largest body of a reply that is kept for repeats, in bytes: sealed, it fits DynamoDB's items of 400 KB.
+pub const MAX_KEPT_REPLY_BYTES: usize = 256_000;
+
+/// The same for callers that nobody knows, who are not to fill an actor's storage.
+pub const MAX_KEPT_ANONYMOUS_REPLY_BYTES: usize = 16_000;
+
+/// On every reply that is given again.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// When to ask again for what is being carried out.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Marks a reply as one that a repeat need not get, though its status does not show it.
+#[derive(Clone, Copy, Debug)]
+struct Passing;
+
+/// Marks a reply that tells of a passing failure with a status of success, as JSON-RPC does: a repeat is carried out.
+#[must_use]
+pub fn passing(mut response: Response) -> Response {
+    response.extensions_mut().insert(Passing);
+    response
+}
+
+impl Incoming {
+    /// Does `work`, once for all requests with the same `Idempotency-Key`: repeats get the first reply. Without that
+    /// header, and for any verb but POST, it only does `work`. `admission` says who is calling; `None` means that nobody
+    /// is asked, as where actors are created.
+    ///
+    /// Not kept, so that a repeat is carried out: replies of 500 and above, 408, 425 and 429, those of [`passing`], and to
+    /// callers whom nobody knows anything but success.
+    ///
+    /// # Errors
+    /// 400 for a header that is no key, 409 while the first request is being carried out, 410 when its reply was too large
+    /// to keep, 422 when the key came with another request; storage errors, before anything was done; those of `work`.
+    pub fn once<'a>(
+        &'a self,
+        state: &'a AppState,
+        admission: Option<&'a Admission>,
+        work: impl Future<Output = Reply> + Send + 'a,
+    ) -> impl Future<Output = Reply> + Send + 'a {
+        // Boxed, since it would be part of two futures otherwise.
+        let work = Box::pin(work);
+        async move {
+            if self.verb != Verb::Post {
+                return work.await;
+            }
+            let caller = admission.map_or(&Caller::Anonymous, |admission| admission.access.caller());
+            match key::read(&self.headers, *caller == Caller::Anonymous)? {
+                None => work.await,
+                Some(key) => Box::pin(self.once_as(state, admission, (caller, &key), work)).await,
+            }
+        }
+    }
+
+    async fn once_as(
+        &self,
+        state: &AppState,
+        admission: Option<&Admission>,
+        (caller, key): (&Caller, &str),
+        work: Pin<Box<impl Future<Output = Reply> + Send>>,
+    ) -> Reply {
+        let content = self.content_digest();
+        let actor = admission.map(|admission| admission.actor.id());
+        let request = NamedRequest { actor, caller, key, content: &content };
+        match state.actors.begin(&request, self.context.deadline).await? {
+            Named::First(execution) => {
+                let reply = match AssertUnwindSafe(work).catch_unwind().await {
+                    Ok(reply) => reply,
+                    Err(panic) => {
+                        release(&execution).await;
+                        resume_unwind(panic);
+                    }
+                };
+                keep(&execution, reply, *caller == Caller::Anonymous).await
+            }
+            Named::Done(reply) => replay(&reply),
+            Named::UnderWay => {
+                Err(Problem::conflict("the request with this Idempotency-Key is being carried out: ask again")
+                    .retry_after(RETRY_AFTER))
+            }
+            Named::Other => Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "this Idempotency-Key was used for another request: a repeat is the same in path, query and body, byte \
+                 for byte; a new request takes a new key",
+            )),
+        }
+    }
+
+    /// All that a request asks for. Its verb is POST.
+    fn content_digest(&self) -> String {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.params()).finish();
+        // No segment has a slash.
+        let path = self.segments.join("/");
+        sha256_hex_of_parts(&[
+            path.as_bytes(),
+            query.as_bytes(),
+            self.payload.content_type().as_bytes(),
+            &self.payload.bytes,
+        ])
+    }
+}
+
+/// Keeps a reply for repeats, or lets them be carried out. The work is done: whatever becomes of this, its reply stands.
+async fn keep(execution: &Execution, reply: Reply, is_anonymous: bool) -> Reply {
+    let limit = if is_anonymous { MAX_KEPT_ANONYMOUS_REPLY_BYTES } else { MAX_KEPT_REPLY_BYTES };
+    let reply = match reply {
+        Ok(mut response) => response.extensions_mut().remove::<Problem>().map_or(Ok(response), Err),
+        problem => problem,
+    };
+    if !is_final(&reply, is_anonymous) {
+        release(execution).await;
+        return reply;
+    }
+    let (reply, kept) = kept::encode(reply, limit).await;
+    match execution.settle(&kept).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("a request outlived its deadline: a repeat was carried out meanwhile"),
+        Err(error) => tracing::error!(%error, "a reply could not be kept: a repeat will be carried out again"),
+    }
+    reply
+}
+
+async fn release(execution: &Execution) {
+    if let Err(error) = execution.release().await {
+        tracing::warn!(%error, "a request that failed could not be released: repeats wait for its deadline");
+    }
+}
+
+fn replay(kept: &str) -> Reply {
+    let replayed = HeaderValue::from_static("true");
+    match kept::decode(kept) {
+        Ok(mut response) => {
+            response.headers_mut().insert(REPLAYED, replayed);
+            Ok(response)
+        }
+        Err(mut problem) => {
+            problem.headers.push((REPLAYED, replayed));
+            Err(problem)
+        }
+    }
+}
+
+/// Whether the same request would have the same outcome.
+fn is_final(reply: &Reply, is_anonymous: bool) -> bool {
+    let (status, passing) = match reply {
+        Ok(response) => (response.status(), response.extensions().get::<Passing>().is_some()),
+        Err(problem) => (problem.status(), false),
+    };
+    let may_pass = status.is_server_error()
+        || matches!(status.as_u16(), 408 | 425 | 429)
+        || (is_anonymous && status.as_u16() >= 400);
+    !passing && !may_pass
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_not_kept() {
+        let reply = |status: u16| -> Reply {
+            let status = StatusCode::from_u16(status).unwrap();
+            if status.as_u16() < 400 { Ok(status.into_response()) } else { Err(Problem::new(status, "no")) }
+        };
+        for (status, known, anonymous) in [
+            (200, true, true),
+            (201, true, true),
+            (204, true, true),
+            (302, true, true),
+            (400, true, false),
+            (403, true, false),
+            (409, true, false),
+            (408, false, false),
+            (425, false, false),
+            (429, false, false),
+            (500, false, false),
+            (503, false, false),
+            (504, false, false),
+        ] {
+            assert_eq!(is_final(&reply(status), false), known, "{status}");
+            assert_eq!(is_final(&reply(status), true), anonymous, "{status}, anonymous");
+        }
+        assert!(!is_final(&Ok(passing(StatusCode::OK.into_response())), false));
+    }
+}

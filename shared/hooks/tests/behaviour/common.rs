@@ -5,10 +5,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actingweb_hooks::{App, BuildError, CallOutcome, Caller, HookFailure, Hooks, Invocation, Limits, Op, Resources};
+use actingweb_hooks::{
+    App, BuildError, CallOutcome, Caller, HookFailure, Hooks, Invocation, Limits, Op, PeerChange, Resources,
+};
 use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
 use actingweb_protocol::{Clock, Deadline, Entropy, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::span::{Attributes, Id};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -79,6 +81,19 @@ pub(crate) fn within(span: Duration) -> Invocation {
         caller: Caller::Anonymous,
         request_id: "request-1".to_owned(),
         deadline: Deadline::after(Instant::now().into_std(), span),
+    }
+}
+
+/// A change of a peer, under this target.
+pub(crate) fn change(target: &str) -> PeerChange {
+    PeerChange {
+        peer: "peer".to_owned(),
+        subscription: "subscription".to_owned(),
+        target: target.to_owned(),
+        subtarget: None,
+        resource: None,
+        sequence: 1,
+        data: Some(json!({ "n": 1 })),
     }
 }
 

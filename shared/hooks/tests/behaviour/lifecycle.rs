@@ -2,7 +2,7 @@
 
 use actingweb_hooks::prelude::*;
 
-use crate::common::{Log, app, build, invocation, millis};
+use crate::common::{Log, app, build, change, invocation, millis};
 
 #[tokio::test(start_paused = true)]
 async fn hooks_of_one_event_run_at_the_same_time_and_every_outcome_comes_back() {
@@ -24,6 +24,42 @@ async fn hooks_of_one_event_run_at_the_same_time_and_every_outcome_comes_back() 
     .await;
     assert_eq!(took, 100);
     assert!(log.with("hook failed")[0].contains("hook=\"lifecycle:actor_created\""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_of_an_event_that_hangs_keeps_none_of_the_others_and_is_named_in_the_log() {
+    async fn hangs() -> Result<(), HookError> {
+        std::future::pending().await
+    }
+    async fn fine() -> Result<(), HookError> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(())
+    }
+    let hooks = build(app().on(TrustDeleted, hangs).deadline(Duration::from_secs(3)).on(TrustDeleted, fine)).await;
+    let (log, _guard) = Log::capture();
+    let runs = hooks.fire(&invocation(), Event::new(TrustDeleted)).await;
+    assert_eq!(runs[0].result.as_ref().unwrap_err().status, 504);
+    assert_eq!(runs[1].result, Ok(()));
+    let lines = log.with("hook ran out of time");
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(line.contains("lifecycle:trust_deleted") && line.contains("::hangs"), "{line}");
+    assert!(!line.contains("::fine"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_of_one_change_at_a_peer_run_at_the_same_time() {
+    async fn slow(_: PeerChange) -> Result<(), HookError> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(())
+    }
+    let app = app().subscription("properties", slow).subscription("properties", slow).subscription("*", slow);
+    let hooks = build(app).await;
+    let took = millis(async {
+        let runs = hooks.tell_change(&invocation(), change("properties")).await;
+        assert_eq!(runs.iter().filter(|run| run.result.is_ok()).count(), 3);
+    })
+    .await;
+    assert_eq!(took, 100);
 }
 
 #[tokio::test]

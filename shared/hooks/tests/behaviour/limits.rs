@@ -57,6 +57,7 @@ async fn waiting_for_room_counts_against_the_deadline() {
     assert_eq!(first, actingweb_hooks::CallOutcome::Nothing);
     // It was never started, so trying again is safe, and the status says so.
     assert_eq!((second.status, second.retry_after), (503, Some(Duration::from_secs(1))));
+    assert_eq!(second.unfinished, ["long"]);
 }
 
 /// Counts hooks on the pool; each stays until the test lets it go.
@@ -161,6 +162,8 @@ async fn the_earliest_deadline_counts() {
         ("own", 30, 5_000),
         ("own", 4, 2_000),
         ("generous", 30, 28_000),
+        // What the gateway leaves of a function's 29 s.
+        ("generous", 29, 27_000),
     ] {
         let invocation = within(Duration::from_secs(left));
         let outcome = hooks.call_method(&invocation, hook, Op::Post, Value::Null).await;

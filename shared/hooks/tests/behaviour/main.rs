@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails, panics")]
 
+mod bot;
 mod build;
+mod cancelled;
 mod common;
 mod errors;
 mod extractors;

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use actingweb_hooks::prelude::*;
-use actingweb_hooks::{CallOutcome, Filtered, HookFailure, Hooks};
+use actingweb_hooks::{BotToken, CallOutcome, EventKind, Filtered, HookFailure, Hooks};
 use tokio::sync::Notify;
 
-use crate::common::{Log, app, build, invocation};
+use crate::common::{Log, app, build, change, invocation};
 
 const SECRET: &str = "postgres://admin:hunter2@db";
 
@@ -19,11 +19,28 @@ enum Kind {
     Property,
     Callback,
     Subscription,
-    Lifecycle,
+    Bot,
+    On(EventKind),
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::Method, Kind::Action, Kind::Resource, Kind::Property, Kind::Callback, Kind::Subscription, Kind::Lifecycle];
+const KINDS: [Kind; 16] = [
+    Kind::Method,
+    Kind::Action,
+    Kind::Resource,
+    Kind::Property,
+    Kind::Callback,
+    Kind::Subscription,
+    Kind::Bot,
+    Kind::On(ActorCreated),
+    Kind::On(ActorDeleted),
+    Kind::On(ActorDeletedComplete),
+    Kind::On(TrustInitiated),
+    Kind::On(TrustRequestReceived),
+    Kind::On(TrustFullyApprovedLocal),
+    Kind::On(TrustFullyApprovedRemote),
+    Kind::On(TrustDeleted),
+    Kind::On(SubscriptionDeleted),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
@@ -87,6 +104,11 @@ impl Fine for Verdict {
 impl Fine for () {
     fn fine() -> Self {}
 }
+impl Fine for bool {
+    fn fine() -> Self {
+        true
+    }
+}
 
 fn plain<T: Fine>(State(script): State<Script>) -> Result<T, HookError> {
     script.play()
@@ -122,9 +144,12 @@ fn register(kind: Kind, way: Way) -> App {
         (Kind::Subscription, Way::Plain) => app.subscription("h", plain::<()>),
         (Kind::Subscription, Way::Async) => app.subscription("h", later::<()>),
         (Kind::Subscription, Way::Blocking) => app.subscription("h", blocking(plain::<()>)),
-        (Kind::Lifecycle, Way::Plain) => app.on(ActorCreated, plain::<()>),
-        (Kind::Lifecycle, Way::Async) => app.on(ActorCreated, later::<()>),
-        (Kind::Lifecycle, Way::Blocking) => app.on(ActorCreated, blocking(plain::<()>)),
+        (Kind::Bot, Way::Plain) => app.bot(plain::<bool>),
+        (Kind::Bot, Way::Async) => app.bot(later::<bool>),
+        (Kind::Bot, Way::Blocking) => app.bot(blocking(plain::<bool>)),
+        (Kind::On(event), Way::Plain) => app.on(event, plain::<()>),
+        (Kind::On(event), Way::Async) => app.on(event, later::<()>),
+        (Kind::On(event), Way::Blocking) => app.on(event, blocking(plain::<()>)),
     }
 }
 
@@ -153,23 +178,16 @@ async fn call(hooks: &Hooks, kind: Kind) -> Result<(), HookFailure> {
             assert_eq!(runs.len(), 1);
             runs.into_iter().try_for_each(|run| run.result)
         }
-        Kind::Lifecycle => {
-            let runs = hooks.fire(&invocation, Event::new(ActorCreated)).await;
+        Kind::Bot => {
+            let message = BotMessage::new(BotToken::new("token"), Default::default(), b"{}");
+            assert!(hooks.call_bot(&invocation, message).await?);
+            Ok(())
+        }
+        Kind::On(event) => {
+            let runs = hooks.fire(&invocation, Event::new(event)).await;
             assert_eq!(runs.len(), 1);
             runs.into_iter().try_for_each(|run| run.result)
         }
-    }
-}
-
-fn change(target: &str) -> PeerChange {
-    PeerChange {
-        peer: "peer".to_owned(),
-        subscription: "subscription".to_owned(),
-        target: target.to_owned(),
-        subtarget: None,
-        resource: None,
-        sequence: 1,
-        data: Some(json!({ "n": 1 })),
     }
 }
 
@@ -198,6 +216,7 @@ async fn a_refusal_reaches_the_caller_with_its_reason() {
     each(End::Refused, &EVERY_WAY, |result, log, case| {
         let failure = result.unwrap_err();
         assert_eq!((failure.status, failure.detail.as_str()), (403, "not today"), "{case}");
+        assert!(failure.unfinished.is_empty(), "{case}");
         // Strangers can have a call refused as often as they like: that must not fill the log.
         assert!(log.lines().iter().all(|line| line.starts_with("DEBUG") && !line.contains("not today")), "{case}");
     })
@@ -225,7 +244,9 @@ fn hidden_and_logged(failure: &HookFailure, log: &Log, level: &str, case: &str) 
 #[tokio::test(start_paused = true)]
 async fn an_async_hook_that_hangs_is_dropped_at_its_deadline() {
     each(End::Hang, &[Way::Async], |result, log, case| {
-        assert_eq!(result.unwrap_err().status, 504, "{case}");
+        let failure = result.unwrap_err();
+        assert_eq!(failure.status, 504, "{case}");
+        assert_eq!(failure.unfinished, [failure.hook], "{case}");
         assert_eq!(log.with("hook ran out of time").len(), 1, "{case}");
     })
     .await;
@@ -244,7 +265,9 @@ async fn a_blocking_hook_that_hangs_is_answered_at_its_deadline() {
             tokio::time::advance(Duration::from_secs(40)).await;
         };
         let (result, ()) = tokio::join!(call(&hooks, kind), pass_time);
-        assert_eq!(result.unwrap_err().status, 504, "{kind:?}");
+        let failure = result.unwrap_err();
+        assert_eq!(failure.status, 504, "{kind:?}");
+        assert_eq!(failure.unfinished, [failure.hook], "{kind:?}");
         drop(release);
     }
 }
@@ -262,7 +285,8 @@ fn with_shared(kind: Kind) -> App {
         Kind::Property => app().property("h", blocking(hook::<Verdict>)),
         Kind::Callback => app().callback("h", blocking(hook::<Value>)),
         Kind::Subscription => app().subscription("h", blocking(hook::<()>)),
-        Kind::Lifecycle => app().on(ActorCreated, blocking(hook::<()>)),
+        Kind::Bot => app().bot(blocking(hook::<bool>)),
+        Kind::On(event) => app().on(event, blocking(hook::<()>)),
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use actingweb_peer::{PeerAddress, PeerClient, PeerError, PeerReply, Secret};
 use actingweb_protocol::permission::Policy;
+use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Clock, Deadline, Entropy, Keys, Name, PeerId, Timestamp, random_hex};
 use actingweb_store::{StoreError, TrustRecord};
 use http::Method;
@@ -151,6 +152,8 @@ pub struct Peer {
     address: Arc<PeerAddress>,
     peers: Peers,
     max_age: Option<std::time::Duration>,
+    retry: Option<Retry>,
+    key: Option<Arc<str>>,
 }
 
 /// Never shows a secret, sealed or not.
@@ -200,7 +203,7 @@ impl Peers {
         let context = format!("trust/{}/{id}", self.actor.id());
         let secret = self.shared.keys.open(&context, &trust.secret).map_err(|error| corrupt(error.to_string()))?;
         let address = Arc::new(address.with_secret(Secret::new(secret)));
-        Ok(Ok(Peer { trust: Arc::new(trust), address, peers: self.clone(), max_age: None }))
+        Ok(Ok(Peer { trust: Arc::new(trust), address, peers: self.clone(), max_age: None, retry: None, key: None }))
     }
 
     fn now(&self) -> Timestamp {
@@ -249,6 +252,23 @@ impl Peer {
     #[must_use]
     pub fn held_until(&self) -> Option<Timestamp> {
         self.trust.breaker.open_until.filter(|until| *until > self.peers.now())
+    }
+
+    /// The same peer, whose calls are tried as often as this; [`Retry::OFF`] for once. If nothing is said, up to three times
+    /// in a hook, as [`PeerRequest::send`](actingweb_peer::PeerRequest::send) says: only what may happen twice, until
+    /// the deadline.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// The same peer, for one call with this `Idempotency-Key`: one that knows such keys carries it out once, so that a
+    /// POST, a method or an action may be tried again, too. Draw a new key for each call.
+    #[must_use]
+    pub fn idempotently(mut self, key: &str) -> Self {
+        self.key = Some(key.into());
+        self
     }
 
     /// Reads what is at a path below the peer, such as `properties/email`.
@@ -313,6 +333,14 @@ impl Peer {
         let request = client.request(method, &self.address, path);
         let request = match &body {
             Some(body) => request.json(body),
+            None => request,
+        };
+        let request = match self.retry {
+            Some(retry) => request.retry(retry),
+            None => request,
+        };
+        let request = match &self.key {
+            Some(key) => request.idempotency_key(key),
             None => request,
         };
         // On the heap: callers hold many of these, and several levels of them.

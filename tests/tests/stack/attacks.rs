@@ -5,10 +5,11 @@ use actingweb_hooks::prelude::*;
 use actingweb_protocol::ActorId;
 use actingweb_protocol::subscription::Scope;
 use actingweb_store::Session;
-use actingweb_tests::{Answer, Owner, Publisher, StrangePeer, secret_of};
+use actingweb_testkit::fakes::FakeClock;
+use actingweb_tests::{Answer, Owner, Publisher, Site, StrangePeer, secret_of};
 use reqwest::Method;
 
-use crate::trust::{as_peer, ask, befriend, site};
+use crate::trust::{app, as_peer, ask, befriend, site};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -191,4 +192,24 @@ async fn whatever_an_id_looks_like_it_is_no_fault_of_ours() {
     let peer = actingweb_protocol::PeerId::parse("bob").unwrap();
     assert!(ann.trust(&peer).await.approved, "nothing of it was anything");
     ann.subscribe(&peer, Scope::target("properties")).await;
+}
+
+#[tokio::test]
+async fn guessing_a_trustees_bearer_is_slowed_down_too() {
+    let clock = FakeClock::new();
+    let site = Site::with_clock(app().0, std::sync::Arc::new(clock.clone())).await;
+    let ann = site.actor("ann").await;
+    let trustee = json!({ "creator": "trustee", "trustee_root": "https://trustee.example/" });
+    ann.put("/trust/trustee", &trustee).await.expect(204);
+    let from = |address: &str, bearer: &str| {
+        Answer::of(as_peer(&ann, bearer, Method::GET, "").header("x-test-address", address))
+    };
+    for _ in 0..20 {
+        from("192.0.2.1", "a-guess-of-its-passphrase").await.problem(403);
+    }
+    from("192.0.2.1", "a-guess-of-its-passphrase").await.problem(429);
+    from("192.0.2.1", &ann.passphrase).await.problem(429);
+    from("192.0.2.2", &ann.passphrase).await.expect(200);
+    clock.advance(std::time::Duration::from_secs(60));
+    from("192.0.2.1", &ann.passphrase).await.expect(200);
 }

@@ -3,6 +3,7 @@
 //! Everything here is a value or a function of its arguments: no I/O, no async, no ambient clock and no ambient
 //! randomness. What needs time or randomness takes a [`Clock`] or an [`Entropy`].
 
+pub mod budget;
 mod environment;
 pub mod feed;
 mod ids;

@@ -13,3 +13,4 @@ mod engine_only;
 mod program;
 mod refusals;
 mod restarts;
+mod secrets;

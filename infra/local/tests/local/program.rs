@@ -49,7 +49,7 @@ pub(crate) struct Program {
     pub(crate) dynamodb: String,
     folder: PathBuf,
     child: Child,
-    output: JoinSet<String>,
+    output: JoinSet<(String, String)>,
 }
 
 /// How the program ended.
@@ -57,6 +57,8 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     /// What it wrote to stderr.
     pub(crate) stderr: String,
+    /// What it logged once it was ready.
+    pub(crate) log: String,
 }
 
 impl Program {
@@ -85,10 +87,17 @@ impl Program {
         // Both pipes are read to the end: a full one would stop the program.
         let mut output = JoinSet::new();
         output.spawn(async move {
-            let log = async { while let Ok(Some(_)) = lines.next_line().await {} };
+            let log = async {
+                let mut log = String::new();
+                while let Ok(Some(line)) = lines.next_line().await {
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+                log
+            };
             let mut said = String::new();
-            let (_, ()) = tokio::join!(stderr.read_to_string(&mut said), log);
-            said
+            let (_, log) = tokio::join!(stderr.read_to_string(&mut said), log);
+            (said, log)
         });
         let url_in = |text: &str| {
             text.split([' ', '\n', '(', ')', ';', ',']).find(|word| word.starts_with("http://")).map(str::to_owned)
@@ -115,7 +124,8 @@ impl Program {
 
     async fn end(mut self) -> Ended {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("an end in time").unwrap();
-        Ended { status, stderr: self.output.join_next().await.unwrap().unwrap() }
+        let (stderr, log) = self.output.join_next().await.unwrap().unwrap();
+        Ended { status, stderr, log }
     }
 
     /// Runs commands in a shell in the program's folder, and gives what they print.
@@ -166,7 +176,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Option<(u16, Value)> {
 pub(crate) struct Owner {
     pub(crate) id: String,
     creator: String,
-    passphrase: String,
+    pub(crate) passphrase: String,
     http: Client,
 }
 

@@ -62,8 +62,13 @@ impl World {
         let at_that_time = (Arc::new(clock.clone()) as Arc<dyn Clock>, entropy.clone() as Arc<dyn Entropy>);
         let actors = Actors::new(store, Arc::clone(&keys), at_that_time, BASE_URL, false);
 
-        let base_url = |name| if missing.contains(&name) { NOBODY } else { services.url() };
-        let names = ["weather", "news", "quotes", "store", "notifications", "objects"];
+        let inbox = format!("{}/inbox", services.url());
+        let base_url = |name| match name {
+            _ if missing.contains(&name) => NOBODY,
+            "processor" => &inbox,
+            _ => services.url(),
+        };
+        let names = ["weather", "news", "quotes", "store", "notifications", "objects", "processor"];
         let settings = HttpSettings::default();
         let resources = Resources {
             http: http_client(&settings).unwrap(),

@@ -157,7 +157,9 @@ impl Delivery<'_> {
     ) -> Result<Called, StoreError> {
         let Run { store, actor, .. } = self.run;
         loop {
-            let page = store.diffs(actor, &held.id, *delivered, PAGE).await?;
+            let mut page = store.diffs(actor, &held.id, *delivered, PAGE).await?;
+            // Numbers that are being given just now may be seen in part, the later without the earlier.
+            page.retain(|diff| diff.sequence <= held.sequence);
             for diff in &page {
                 match self.call(peer, held, diff, *delivered).await? {
                     Called::Taken => *delivered = diff.sequence,

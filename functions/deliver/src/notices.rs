@@ -37,6 +37,11 @@ async fn send_all(run: &Run<'_>, notices: Vec<Notice>) -> Result<(), ActorError>
     while let [notice, later @ ..] = notices {
         notices = later;
         if later.iter().any(|later| later.path == notice.path && later.base_uri == notice.base_uri) {
+            if let Some(until) = notice.leased_until.filter(|until| *until > run.now()) {
+                // Somebody is sending it just now: what came later must not arrive before it.
+                run.store.deliver_later(run.actor, until).await?;
+                break;
+            }
             run.store.finish_notice(run.actor, notice).await?;
         } else if !send(run, notice).await? {
             break;

@@ -58,7 +58,7 @@ impl Actor {
     /// target as far as they are given. A peer is told what it may GET at `/{target}/{subtarget}/{resource}`; for targets
     /// that have no endpoint a path rule says so: `.path_rule("friend", "calendar", "GET", "a")`.
     ///
-    /// One call while there are subscribers, none without.
+    /// One call, or two where it is not known that there are subscribers; none while there never was a relationship.
     ///
     /// # Errors
     /// [`ActorError::Invalid`] for what is no scope, and for `properties`, which tell of themselves;

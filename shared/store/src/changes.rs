@@ -25,6 +25,13 @@ pub const MAX_CHANGE_BYTES: usize = 300_000;
 /// The most bytes of data that fit an item. Subscribers read for themselves what is larger.
 const MAX_ENTRY_BYTES: usize = 370_000;
 
+/// How often is looked for changes before it counts that some are not there. The log has no gaps but what is older than
+/// changes are kept; yet a query may see a part of a transaction that is being applied, such as the head without its entry.
+const LOOKS: u32 = 3;
+
+/// How long after the last look.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Attributes of the head.
 pub(crate) const LAST: &str = "last_change";
 pub(crate) const SUBSCRIBERS: &str = "subscribers";
@@ -376,9 +383,19 @@ impl Store {
         if last <= after {
             return Ok(Vec::new());
         }
-        let output = self.call("Query", || call.clone().send()).await?;
-        let items = output.items.unwrap_or_default();
-        items.iter().map(|found| LoggedChange::from_row(&Row::read(found)?)).collect()
+        let mut looks = 1;
+        loop {
+            let output = self.call("Query", || call.clone().send()).await?;
+            let items = output.items.unwrap_or_default();
+            let found = items.iter().map(|found| LoggedChange::from_row(&Row::read(found)?));
+            let found = found.collect::<Result<Vec<_>, _>>()?;
+            let is_whole = !found.is_empty() && (after + 1..).zip(&found).all(|(number, found)| found.number == number);
+            if is_whole || looks == LOOKS {
+                return Ok(found);
+            }
+            looks += 1;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 }
 

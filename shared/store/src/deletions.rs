@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use crate::due::{DueJob, DueWork};
 use crate::item::number;
 use crate::store::{Cancelled, refused};
+use crate::transaction::Condition;
 use crate::{ActorRecord, Store, StoreError, item, keys};
 
 /// How long a tombstone says that an actor was deleted.
@@ -77,14 +78,15 @@ impl Store {
         self.sweep(partition).await
     }
 
-    /// Ends a job: the removal of an actor is followed by a last look, anything else by nothing.
+    /// Ends a job that was taken: the removal of an actor is followed by a last look, anything else by nothing.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn finish(&self, job: &DueJob) -> Result<(), StoreError> {
         let fail = |error| refused("TransactWriteItems", error);
-        let done = Delete::builder().table_name(&self.inner.table).set_key(Some(job.key())).build().map_err(fail)?;
-        let mut writes = vec![TransactWriteItem::builder().delete(done).build()];
+        // One that was asked for again since it was taken has no lease: it stays due.
+        let taken = Condition::new("attribute_not_exists(pk) OR attribute_exists(leased_until)", []);
+        let mut writes = vec![self.delete_part(job.key(), Some(taken))?];
         if matches!(job.work, DueWork::Remove { .. }) {
             let due = self.now().plus(LAST_LOOK);
             let next = DueJob::new(&job.actor, due, &self.nonce(), DueWork::LastLook);
@@ -93,6 +95,9 @@ impl Store {
         }
         match self.transact(writes).await? {
             Ok(()) => Ok(()),
+            Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
+                Ok(())
+            }
             Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
         }
     }

@@ -53,9 +53,12 @@ impl Store {
         let mut conditions =
             vec![(":seen_seq", number(signed(seen.sequence))), (":seen_looked", number(signed(seen.looked)))];
         let condition = if lease {
+            // All that whoever delivers goes by is as it was seen: somebody may have delivered, or failed, in between.
+            conditions.push((":seen_delivered", number(signed(seen.delivered))));
             conditions.push((":now", number(self.now().as_millis())));
-            "last_seq = :seen_seq AND looked = :seen_looked AND \
-             (attribute_not_exists(leased_until) OR leased_until <= :now)"
+            "last_seq = :seen_seq AND looked = :seen_looked AND delivered = :seen_delivered AND \
+             attribute_not_exists(dead) AND (attribute_not_exists(leased_until) OR leased_until <= :now) AND \
+             (attribute_not_exists(retry_at) OR retry_at <= :now)"
         } else {
             "last_seq = :seen_seq AND looked = :seen_looked"
         };

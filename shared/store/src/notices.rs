@@ -40,6 +40,8 @@ pub struct Notice {
     pub created_at: Timestamp,
     /// Not to be sent before.
     pub retry_at: Option<Timestamp>,
+    /// Until when somebody is sending it.
+    pub leased_until: Option<Timestamp>,
     /// Its sort key; empty until it is stored.
     pub(crate) sk: String,
 }
@@ -99,6 +101,7 @@ impl Notice {
             attempts: 0,
             created_at: Timestamp::from_millis(0),
             retry_at: None,
+            leased_until: None,
             sk: String::new(),
         }
     }
@@ -140,6 +143,7 @@ impl Notice {
             attempts: row.optional_number("attempts")?.and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
             created_at: row.timestamp("created_at")?,
             retry_at: row.optional_number("retry_at")?.map(Timestamp::from_millis),
+            leased_until: row.optional_number("leased_until")?.map(Timestamp::from_millis),
             sk: row.text("sk")?.to_owned(),
         })
     }

@@ -283,7 +283,7 @@ impl Store {
         }
     }
 
-    /// Takes a subscription for delivery; `None` when somebody else has it, or it is gone.
+    /// Takes a subscription for delivery; `None` when somebody else has it, its time has not come, or it is gone.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -298,7 +298,9 @@ impl Store {
             actor,
             wanted,
             "SET leased_until = :until",
-            "attribute_exists(pk) AND (attribute_not_exists(leased_until) OR leased_until <= :now)",
+            "attribute_exists(pk) AND attribute_not_exists(dead) AND \
+             (attribute_not_exists(leased_until) OR leased_until <= :now) AND \
+             (attribute_not_exists(retry_at) OR retry_at <= :now)",
             &values,
         )
         .await

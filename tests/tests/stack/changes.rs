@@ -2,12 +2,15 @@
 //! storage does meanwhile.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actingweb_hooks::{Actor, App, HookError, Input};
 use actingweb_protocol::PeerId;
 use actingweb_protocol::permission::{Category, Operation, Rules, TrustDefinition};
-use actingweb_protocol::subscription::Scope;
+use actingweb_protocol::subscription::{Granularity, Scope};
 use actingweb_store::Wanted;
+use actingweb_testkit::fakes::FakeClock;
 use actingweb_tests::{Answer, Faults, Poller, Publisher, Site};
 use futures_util::future::{join, join_all};
 use reqwest::Method;
@@ -552,4 +555,55 @@ async fn the_deletion_of_everything_is_told_whatever_happens_meanwhile() {
         }
         assert_eq!(mirror, now, "{:?}", bob.told().await);
     }
+}
+
+/// A handle that lives as long as a request, and remembers what it saw of the log.
+async fn handle(ann: &Publisher<'_>) -> Actor {
+    let found = ann.store().load(&ann.id, Wanted::default()).await.unwrap();
+    Actor::new(found.actor.unwrap(), ann.store().clone())
+}
+
+#[tokio::test]
+async fn what_is_announced_is_told_to_whoever_subscribed_since_the_log_was_seen() {
+    let reader = TrustDefinition::new("friend", "Friend", "Reads reports")
+        .grants(Category::Resources, Rules::patterns(&["report/*"], &[Operation::Read]))
+        .path_rule("subscriptions/<id>", "", "a");
+    let site = Site::of(app().trust_type(reader)).await;
+    let ann = Publisher::new(&site).await;
+    ann.befriend("somebody", "http://127.0.0.1:9/somebody").await;
+    let actor = handle(&ann).await;
+    let report = |title: &str| {
+        let (actor, title) = (actor.clone(), title.to_owned());
+        async move { actor.announce("resources", Some("report"), Some("1"), json!(title)).await.unwrap() }
+    };
+    report("nobody listens").await;
+    let peer = ann.poller("reader", "resources", "none").await;
+    report("first").await;
+    assert_eq!(peer.told().await, [json!({ "report": { "1": "first" } })]);
+
+    // The same with a suspension that ends meanwhile.
+    actor.suspend("resources", None).await.unwrap();
+    report("unheard").await;
+    handle(&ann).await.resume("resources", None).await.unwrap();
+    report("second").await;
+    assert_eq!(peer.told().await.last(), Some(&json!({ "report": { "1": "second" } })));
+}
+
+#[tokio::test]
+async fn a_write_that_saw_no_log_and_took_long_is_told_to_whoever_subscribed_before_its_end() {
+    let clock = FakeClock::new();
+    let site = Site::with_clock(app(), Arc::new(clock.clone())).await;
+    let ann = Publisher::new(&site).await;
+    let actor = handle(&ann).await;
+    actor.set_property("color", json!("red")).await.unwrap();
+    // The handle counts on there being no log; its next write is on its way for as long as a subscriber waits.
+    let peer = ann.befriend("reader", "http://127.0.0.1:9/reader").await;
+    clock.advance(Duration::from_secs(2));
+    ann.subscribe_with(&peer, Scope::target("properties"), Granularity::None).await;
+    site.meter().inject(Faults::latency(Duration::from_millis(800)));
+    actor.set_property("color", json!("blue")).await.unwrap();
+    site.meter().heal();
+    let told = ann.store().changes(&ann.id, 0, 100).await.unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].entry.scope().covers(&Scope::subtarget("properties", "color")), "{told:?}");
 }

@@ -1,13 +1,17 @@
 //! The end of an actor: at once for everybody, complete in the end, resumable in between.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actingweb_hooks::EventKind::{ActorDeleted, ActorDeletedComplete};
 use actingweb_hooks::{Actor, App, HookError};
+use actingweb_protocol::Clock as _;
+use actingweb_protocol::subscription::{Granularity, Scope};
+use actingweb_store::{Fact, FactRecord, NoticeKind};
 use actingweb_testkit::fakes::FakeClock;
-use actingweb_tests::{Answer, Faults, Owner, Site};
+use actingweb_tests::{Answer, Faults, Follower, Owner, Site};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -168,4 +172,85 @@ async fn leaves_only_its_tombstone(size: usize) {
     let left = items(&site).await;
     assert_eq!(left.len(), 1, "only the tombstone: {:?}", left.first());
     assert!(rounds > 0, "no worker died");
+}
+
+#[tokio::test]
+async fn an_actor_that_knew_many_leaves_only_its_tombstone() {
+    let clock = FakeClock::new();
+    let app = App::new("urn:actingweb:example.com:deletion").indexed("email");
+    let site = Site::with_clock(app, Arc::new(clock.clone())).await;
+    let ann = Follower::new(&site, "source").await;
+    clock.advance(Duration::from_secs(2));
+    ann.subscribe(Scope::target("properties")).await.unwrap();
+    ann.call(&ann.source.change("color", json!("blue"))).await.expect(204);
+    ann.source.change("missed", json!(1));
+    ann.call(&ann.source.change("early", json!(2))).await.expect(204);
+    let grant =
+        json!({ "id": "source", "target": "permissions", "type": "permission", "data": { "properties": null } });
+    Answer::of(ann.as_peer(Method::POST, "/callbacks/permissions/source").json(&grant)).await.expect(204);
+    // Peers that follow it: one that polls, one that nobody can reach, one that waits for an answer.
+    let me = &ann.me;
+    let away = me.befriend("away", "http://127.0.0.1:9/away").await;
+    me.subscribe(&away, Scope::target("properties")).await;
+    me.subscribe_with(&ann.peer, Scope::target("properties"), Granularity::None).await;
+    let waiting = me.befriend("waiting", "http://127.0.0.1:9/waiting").await;
+    let tomorrow = clock.now().plus(Duration::from_secs(24 * 3600));
+    me.change_trust(&waiting, |trust| (trust.approved, trust.expires) = (false, Some(tomorrow))).await;
+    me.owe(&away, NoticeKind::Permissions, ("POST", "callbacks/permissions/ann"), Some("{}")).await;
+    let known = FactRecord { fact: Fact::Profile, value: json!({}), fetched_at: clock.now(), trust_since: clock.now() };
+    me.store().put_fact(&me.id, &away, &known).await.unwrap();
+    // What it has of its own.
+    me.change("email", &json!("ann@example.org")).await;
+    me.owner.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
+    me.owner.post("/properties/notes", &json!("one")).await.expect(201);
+    let actor = ann.actor().await;
+    actor.set_attribute("bucket", "name", json!(1), None).await.unwrap();
+    Answer::of(me.owner.anonymous(Method::GET, "/properties").basic_auth("ann", Some("wrong"))).await.problem(403);
+    me.deliver().await;
+
+    let kinds = |rows: &[Value]| -> BTreeSet<String> {
+        let own = rows.iter().filter(|row| row.to_string().contains(&me.owner.id));
+        let kind = |row: &Value| {
+            let (pk, sk) = (row["pk"].as_str().unwrap(), row["sk"].as_str().unwrap());
+            let of = if pk == format!("A#{}", me.id) { sk } else { pk };
+            of.replace(me.id.as_str(), "*")
+                .split('#')
+                .take(if of.starts_with("A#") { 3 } else { 1 })
+                .collect::<Vec<_>>()
+                .join("#")
+        };
+        own.map(kind).collect()
+    };
+    let before = kinds(&items(&site).await);
+    for kind in [
+        "ACTOR",
+        "PROP",
+        "ATTR",
+        "TRUST",
+        "CRED",
+        "PEND",
+        "OUT",
+        "FEED",
+        "SUBSCRIBING",
+        "GRANT",
+        "KNOWN",
+        "LOG",
+        "CHG",
+        "SUB",
+        "DIFF",
+        "FAIL",
+        "L",
+        "DUE",
+        "A#*#L",
+        "A#*#R",
+    ] {
+        assert!(before.contains(kind), "no {kind} in {before:?}");
+    }
+    me.owner.delete("").await.expect(204);
+    for minutes in [0, 3, 16, 60, 24 * 60] {
+        clock.advance(Duration::from_secs(minutes * 60));
+        assert_eq!(site.drain().await.failed, 0);
+    }
+    let rest = items(&site).await;
+    assert_eq!(kinds(&rest), BTreeSet::from(["ACTOR".to_owned()]), "{rest:?}");
 }

@@ -17,6 +17,10 @@ const MAX_NAMES: usize = 90;
 /// The most bytes one transaction writes: DynamoDB takes 4 MB.
 const MAX_STEP_BYTES: usize = 3_000_000;
 
+/// The most bytes of names whose value is doubtful, which stand in the feed's row; of more than that, everything is read
+/// anew.
+const MAX_DOUBTFUL_BYTES: usize = 32_000;
+
 /// A diff that was applied: its number and what changed.
 pub type Taken = Pending;
 
@@ -215,13 +219,17 @@ impl Store {
         feed: &mut FeedRecord,
         now: &[Pending],
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        if feed.doubtful.iter().map(String::len).sum::<usize>() > MAX_DOUBTFUL_BYTES {
+            feed.doubtful.clear();
+            feed.stale = true;
+        }
         let last = now.last().map_or(seen.queue.last(), |diff| diff.sequence);
         feed.queue = Queue::new(last, seen.queue.pending());
         feed.recover();
         let mut parts = Vec::new();
         let gap = feed.queue.has_gap() && seen.gap_since.is_none();
         let doubts = !feed.doubtful.is_empty() && seen.doubtful.is_empty();
-        if gap || doubts {
+        if gap || doubts || (feed.stale && !seen.stale) {
             parts.push(self.due_part(actor, self.now().plus(GAP_TIMEOUT), feed.resync())?);
         }
         feed.gap_since = feed.queue.has_gap().then(|| seen.gap_since.unwrap_or_else(|| self.now()));

@@ -74,6 +74,11 @@ impl Site {
         Self::build(app, Arc::new(SystemClock), |state| state.devtest = true).await
     }
 
+    /// An application in this process whose state is changed before it is served.
+    pub async fn adjusted(app: App, adjust: impl FnOnce(&mut AppState)) -> Self {
+        Self::build(app, Arc::new(SystemClock), adjust).await
+    }
+
     async fn build(app: App, clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut AppState)) -> Self {
         let external = external_dynamodb();
         let engine = external.is_none().then(|| Engine::memory().expect("an engine"));

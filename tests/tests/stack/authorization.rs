@@ -44,6 +44,7 @@ fn table() -> Vec<Row> {
         ("GET", "/", "", None, everybody(200)),
         ("POST", "/", "", one(), everybody(201)),
         ("GET", "/login", "", None, everybody(200)),
+        ("POST", "/bot", "", one(), everybody(404)),
         ("GET", "/openapi.json", "", None, everybody(200)),
         ("GET", "/{actor}", "", None,                                                    [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
         ("DELETE", "/{actor}", "", None,                                                 [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),

@@ -10,7 +10,9 @@
 mod attacks;
 mod attribute_lists;
 mod authorization;
+mod bot;
 mod budgets;
+mod cancelled;
 mod changes;
 mod concurrency;
 mod deletion;

@@ -101,3 +101,6 @@ fn split(condition: Option<Condition>) -> (Option<String>, Option<Item>) {
     let Some(Condition { expression, values }) = condition else { return (None, None) };
     (Some(expression.to_owned()), (!values.is_empty()).then_some(values))
 }
+
+#[cfg(test)]
+mod reserved;

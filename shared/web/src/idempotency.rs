@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::time::Duration;
 
-use actingweb_actor::{Caller, Execution, Named, NamedRequest};
+use actingweb_actor::{ActorError, Caller, Execution, Named, NamedRequest};
 use actingweb_protocol::sha256_hex_of_parts;
 use axum::response::Response;
 use futures_util::FutureExt as _;
@@ -132,15 +132,23 @@ async fn keep(execution: &Execution, reply: Reply, is_anonymous: bool) -> Reply 
     let (reply, kept) = kept::encode(reply, limit).await;
     match execution.settle(&kept).await {
         Ok(true) => {}
-        Ok(false) => tracing::warn!("a request outlived its deadline: a repeat was carried out meanwhile"),
-        Err(error) => tracing::error!(%error, "a reply could not be kept: a repeat will be carried out again"),
+        Ok(false) => tracing::warn!("a request outlived its deadline and was carried out again"),
+        Err(error) => tracing::warn!(error = cause(&error), "a reply could not be kept"),
     }
     reply
 }
 
 async fn release(execution: &Execution) {
     if let Err(error) = execution.release().await {
-        tracing::warn!(%error, "a request that failed could not be released: repeats wait for its deadline");
+        tracing::warn!(error = cause(&error), "a failed request could not be released");
+    }
+}
+
+/// For the log: what callers are not told.
+fn cause(error: &ActorError) -> String {
+    match error {
+        ActorError::Internal(cause) => cause.to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use actingweb_protocol::permission::{Caller, PermissionOverride};
 use actingweb_protocol::{ActorId, Clock, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
-use actingweb_store::{ActorRecord, CreateOutcome, DueJob, FeedRecord, FirstPage, LogView, NewActor, Snapshot, Store, StoreError, Stored, TrustRecord, Wanted};
+use actingweb_store::{
+    ActorRecord, CreateOutcome, DueJob, FeedRecord, FirstPage, LogView, NewActor, Snapshot, Store, StoreError, Stored,
+    TrustRecord, Wanted,
+};
 use futures_util::future::try_join;
 use tokio::time::Instant;
 
@@ -235,11 +238,12 @@ impl Actors {
         let Some(record) = snapshot.actor.take() else { return Ok(None) };
         // The trustee's bearer is the passphrase: guessing it that way is guessing, too.
         let is_unknown = snapshot.credential.is_none() && snapshot.session.is_none();
-        let may_be_trustee = is_unknown
-            && matches!(from.credentials, Credentials::Bearer(token) if may_have_trustee(&record, token));
+        let may_be_trustee =
+            is_unknown && matches!(from.credentials, Credentials::Bearer(token) if may_have_trustee(&record, token));
         if may_be_trustee {
             let counted = Wanted { address: from.address, ..Wanted::default() };
-            snapshot.failures = store.load(id, counted).await.map_err(ActorError::from)?.failures;
+            // Boxed, as hardly any request does this.
+            snapshot.failures = Box::pin(store.load(id, counted)).await.map_err(ActorError::from)?.failures;
         }
         if snapshot.failures >= FREE_FAILURES {
             return Err(VisitError::Guessing { retry_after: self.until_next_minute() });

@@ -65,10 +65,10 @@ async fn requests_of_strangers_that_come_at_once_are_as_few() {
     let (taken, kept) = (statuses.iter().filter(|status| **status == 202).count(), rows.as_array().unwrap().len());
     assert!(kept <= 100, "{kept}");
     assert_eq!(taken, kept, "what was not kept was refused");
-    for number in 0..150 {
+    for (number, status) in statuses.into_iter().enumerate() {
         let secret = format!("{number:03}{SECRET}");
         let seen = Answer::of(as_peer(&ann, &secret, Method::GET, &format!("/trust/friend/p{number}"))).await.status;
-        assert_eq!(seen == 202, statuses[number] == 202, "p{number}: {seen}");
+        assert_eq!(seen == 202, status == 202, "p{number}: {seen}");
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{Request, no_subscription};
 /// The most bytes of diffs in one reply: Lambda's replies hold 6 MB.
 const MAX_REPLY_BYTES: usize = 5_000_000;
 
-/// How many diffs are read at once.
-const DIFFS_AT_ONCE: usize = 100;
+/// How many diffs are read at once: each may have 300 KB.
+const DIFFS_AT_ONCE: usize = 20;
 
 /// How many diffs' hooks run at once.
 const CONCURRENT_HOOKS: usize = 32;

@@ -7,7 +7,7 @@ use actingweb_protocol::{Deadline, Timestamp};
 use actingweb_testkit::engine::Engine;
 use actingweb_web::AppState;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 /// How often is looked for work that is due.
 const WORK_EVERY: Duration = Duration::from_secs(1);
@@ -39,7 +39,8 @@ pub(crate) async fn work(state: AppState, mut stop: watch::Receiver<bool>) {
 
 /// Removes expired items and old records of streams from the embedded engine until `stop` changes.
 pub(crate) async fn sweep(state: AppState, engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
-    let mut ticks = interval(SWEEP_EVERY);
+    // Not at once: after a long pause, what the stream still holds is to be read first.
+    let mut ticks = interval_at(Instant::now() + SWEEP_EVERY, SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -20,6 +20,7 @@ mod operations;
 pub mod peers;
 mod readers;
 mod requests;
+mod spending;
 mod subscriptions;
 mod trustee;
 pub mod trusts;
@@ -27,8 +28,8 @@ pub mod trusts;
 pub use actingweb_protocol::Rank;
 pub use actingweb_protocol::permission::Caller;
 pub use actingweb_store::{
-    Attribute, Change, Diff, FeedRecord, FirstPage, ListItem, ListRecord, LogEntry, LoggedChange, Stored, StoredAttribute,
-    StoredProperty, SubscriptionRecord, Told, TrustRecord, Wanted,
+    Attribute, Change, Diff, FeedRecord, FirstPage, ListItem, ListRecord, LogEntry, LoggedChange, Stored,
+    StoredAttribute, StoredProperty, SubscriptionRecord, Told, TrustRecord, Wanted,
 };
 pub use actor::Actor;
 pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Presented, Visit, VisitError};
@@ -43,5 +44,6 @@ pub use lists::{ListEdit, ListError};
 pub use numbering::{Outstanding, Publishing};
 pub use readers::{access_of, readable};
 pub use requests::{Execution, Named, NamedRequest};
+pub use spending::Spending;
 pub use subscriptions::{MAX_SUBSCRIPTIONS, SubscribeError};
 pub use trusts::{TrustError, TrustRules, TrustStep, Trusted, Trusts};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_protocol::budget::{Allowance, Cost};
 use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Deadline, Entropy};
 use aws_sdk_bedrockruntime::Client;
@@ -14,9 +15,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::error::BedrockError;
-use crate::prompt::Prompt;
+use crate::ledger::{Hold, Ledger};
+use crate::prompt::{Prompt, tokens_of};
 use crate::reply::{Reply, Usage};
 use crate::stream::ConverseStream;
+use crate::tokens::TokenHeaders;
 
 /// The longest a call may take when no deadline was given.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,6 +43,8 @@ pub struct Bedrock {
     shared: Arc<Shared>,
     deadline: Option<Deadline>,
     retry: Retry,
+    ledger: Option<Arc<dyn Ledger>>,
+    reserve: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -65,7 +70,8 @@ impl Bedrock {
             Client::from_conf(config.build())
         });
         let model = model.filter(|model| !model.is_empty());
-        Self { shared: Arc::new(Shared { client, model, entropy }), deadline: None, retry: Retry::default() }
+        let shared = Arc::new(Shared { client, model, entropy });
+        Self { shared, deadline: None, retry: Retry::default(), ledger: None, reserve: None }
     }
 
     /// This client with another policy: `bedrock.clone().with_retry(Retry::OFF)` for a call that is made once.
@@ -80,6 +86,59 @@ impl Bedrock {
     pub fn with_deadline(mut self, deadline: Deadline) -> Self {
         self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         self
+    }
+
+    /// This client within a budget: each call reserves what it may cost at most, and is settled with what it did cost. A
+    /// call that does not fit is [`BedrockError::BudgetSpent`], and is not sent. In a hook this is done already.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// This client reserving so many tokens for each call, whatever the prompt: where the estimate is wrong, such as for
+    /// what a body of [`invoke_model`](Self::invoke_model) holds. No effect without a budget that limits tokens.
+    ///
+    /// Without this it is what the answer may have ([`Prompt::max_tokens`], else
+    /// [`BedrockBudget::answer_tokens`](crate::BedrockBudget::answer_tokens)) and one token for every two bytes of the prompt.
+    #[must_use]
+    pub const fn reserving(mut self, tokens: u64) -> Self {
+        self.reserve = Some(tokens);
+        self
+    }
+
+    /// How the actor's budget stands, the shortest window first; none where there is no budget, which asks nobody.
+    ///
+    /// # Errors
+    /// [`BedrockError::BudgetUnknown`] when storage does not answer.
+    pub async fn budget(&self) -> Result<Vec<Allowance>, BedrockError> {
+        match &self.ledger {
+            Some(ledger) => ledger.allowances().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Reserves room for a call through [`client`](Self::client), which no budget knows of otherwise. Settle it with what
+    /// the call used.
+    ///
+    /// # Errors
+    /// [`BedrockError::BudgetSpent`] when there is no room; [`BedrockError::BudgetUnknown`].
+    pub async fn hold(&self, tokens: u64) -> Result<Hold, BedrockError> {
+        let Some(ledger) = &self.ledger else { return Ok(Hold::NONE) };
+        if Instant::now() >= self.end() {
+            return Err(BedrockError::TimedOut);
+        }
+        let tokens = if ledger.budget().limits_tokens() { self.reserve.unwrap_or(tokens) } else { 0 };
+        let reservation = ledger.reserve(Cost { calls: 1, tokens }).await?;
+        Ok(Hold::new(Arc::clone(ledger), reservation))
+    }
+
+    /// The prompt as it is sent: where tokens are limited, no answer is without a limit.
+    fn limited(&self, prompt: Prompt) -> Prompt {
+        match &self.ledger {
+            Some(ledger) if ledger.budget().limits_tokens() => prompt.limited(ledger.budget().default_answer()),
+            _ => prompt,
+        }
     }
 
     /// Whether calls that name no model can be made: a client and a model are configured.
@@ -97,7 +156,7 @@ impl Bedrock {
     }
 
     /// The SDK's client, for what is not wrapped here: tools, documents, guardrails, images. It does not retry and
-    /// knows no deadline.
+    /// knows neither a deadline nor a budget ([`hold`](Self::hold) room for it).
     ///
     /// # Errors
     /// [`BedrockError::NotConfigured`] when there is none.
@@ -110,7 +169,7 @@ impl Bedrock {
     /// # Errors
     /// [`BedrockError`].
     pub async fn converse(&self, prompt: impl Into<Prompt>) -> Result<Reply, BedrockError> {
-        let prompt = prompt.into();
+        let prompt = self.limited(prompt.into());
         let begun = Instant::now();
         let model = self.model_of(&prompt)?;
         let request = self.client()?.converse().model_id(model);
@@ -118,13 +177,19 @@ impl Bedrock {
             .set_system(prompt.system_blocks())
             .set_messages(Some(prompt.messages()?))
             .set_inference_config(prompt.inference());
+        let hold = self.hold(prompt.most_tokens()).await?;
         let output = self
             .retrying("Converse", model, || {
                 let request = request.clone();
                 async move { request.send().await.map_err(BedrockError::from_sdk) }
             })
-            .await?;
-        let reply = reply_of(&output, begun)?;
+            .await;
+        let (output, hold) = hold.unless_free(output).await?;
+        let reply = reply_of(&output, begun);
+        if let Some(usage) = output.usage() {
+            hold.settle(usage.into()).await;
+        }
+        let reply = reply?;
         tracing::debug!(
             model,
             input_tokens = reply.usage.input_tokens,
@@ -141,7 +206,7 @@ impl Bedrock {
     /// # Errors
     /// [`BedrockError`].
     pub async fn converse_stream(&self, prompt: impl Into<Prompt>) -> Result<ConverseStream, BedrockError> {
-        let prompt = prompt.into();
+        let prompt = self.limited(prompt.into());
         let begun = Instant::now();
         let model = self.model_of(&prompt)?;
         let request = self.client()?.converse_stream().model_id(model);
@@ -149,34 +214,49 @@ impl Bedrock {
             .set_system(prompt.system_blocks())
             .set_messages(Some(prompt.messages()?))
             .set_inference_config(prompt.inference());
+        let hold = self.hold(prompt.most_tokens()).await?;
         let response = self
             .retrying("ConverseStream", model, || {
                 let request = request.clone();
                 async move { request.send().await.map_err(BedrockError::from_sdk) }
             })
-            .await?;
-        Ok(ConverseStream::new(response, begun, self.end()))
+            .await;
+        let (response, hold) = hold.unless_free(response).await?;
+        Ok(ConverseStream::new(response, begun, self.end(), hold))
     }
 
     /// Sends a model its own request format and returns its own reply format, both JSON: for embeddings and other
     /// models that do not converse.
     ///
+    /// What the model may answer is up to the body, so a budget reserves for it what
+    /// [`answer_tokens`](crate::BedrockBudget::answer_tokens) says, or [`reserving`](Self::reserving); it is settled with
+    /// the tokens that Bedrock reports, and stays as it is when there is no report.
+    ///
     /// # Errors
     /// [`BedrockError`]; [`BedrockError::Unexpected`] when the reply is not JSON.
     pub async fn invoke_model(&self, model: &str, body: &Value) -> Result<Value, BedrockError> {
+        let body = body.to_string();
+        let answer = self.ledger.as_ref().map_or(0, |ledger| ledger.budget().default_answer());
+        let most = tokens_of(body.len()).saturating_add(u64::from(answer));
         let request = self
             .client()?
             .invoke_model()
             .model_id(model)
             .content_type("application/json")
             .accept("application/json")
-            .body(Blob::new(body.to_string()));
+            .body(Blob::new(body));
+        let hold = self.hold(most).await?;
+        let counted = TokenHeaders::default();
         let output = self
             .retrying("InvokeModel", model, || {
-                let request = request.clone();
+                let request = request.clone().customize().interceptor(counted.clone());
                 async move { request.send().await.map_err(BedrockError::from_sdk) }
             })
-            .await?;
+            .await;
+        let (output, hold) = hold.unless_free(output).await?;
+        if let Some(usage) = counted.usage() {
+            hold.settle(usage).await;
+        }
         serde_json::from_slice(output.body().as_ref()).map_err(|error| BedrockError::Unexpected {
             message: format!("the model's reply is not JSON (line {}, column {})", error.line(), error.column()),
         })

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use actingweb_protocol::budget::BudgetSpent;
 use actingweb_protocol::retry::parse_retry_after;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::config::http::HttpResponse;
@@ -60,6 +61,17 @@ pub enum BedrockError {
         /// Why.
         cause: Box<BedrockError>,
     },
+    /// The actor has spent what the application lets it spend. Nothing was sent.
+    #[error(transparent)]
+    BudgetSpent(#[from] BudgetSpent),
+    /// Whether the actor may still spend could not be found out, as storage did not answer. Nothing was sent.
+    #[error("the actor's budget could not be read: {message}")]
+    BudgetUnknown {
+        /// When to try again; `None` when that does not help.
+        retry_after: Option<Duration>,
+        /// What storage said.
+        message: String,
+    },
     /// Bedrock answered, but not with what was asked for.
     #[error("Bedrock answered unexpectedly: {message}")]
     Unexpected {
@@ -88,6 +100,8 @@ impl BedrockError {
         match self {
             Self::Throttled { .. } | Self::TimedOut | Self::Unavailable { .. } => true,
             Self::Stream { cause } => cause.is_retryable(),
+            Self::BudgetSpent(spent) => spent.renewed_at.is_some(),
+            Self::BudgetUnknown { retry_after, .. } => retry_after.is_some(),
             Self::NotConfigured { .. }
             | Self::Denied { .. }
             | Self::ModelNotFound { .. }
@@ -96,13 +110,30 @@ impl BedrockError {
         }
     }
 
-    /// How long Bedrock asked to wait before the next try.
+    /// How long to wait before the next try: as Bedrock asked, or until an actor's budget is renewed.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after, .. } => *retry_after,
+            Self::Throttled { retry_after, .. } | Self::BudgetUnknown { retry_after, .. } => *retry_after,
+            Self::BudgetSpent(spent) => spent.retry_after(),
             Self::Stream { cause } => cause.retry_after(),
             _ => None,
+        }
+    }
+
+    /// Whether a call that ended so surely costs nothing: Bedrock charges for answers, not for refusals. After a time-out
+    /// or in the middle of an answer nobody knows.
+    pub(crate) const fn is_free(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::Stream { .. } | Self::Unexpected { .. } => false,
+            Self::NotConfigured { .. }
+            | Self::Throttled { .. }
+            | Self::Denied { .. }
+            | Self::ModelNotFound { .. }
+            | Self::Invalid { .. }
+            | Self::Unavailable { .. }
+            | Self::BudgetSpent(_)
+            | Self::BudgetUnknown { .. } => true,
         }
     }
 

@@ -9,15 +9,19 @@
 
 mod client;
 mod error;
+mod ledger;
 mod prompt;
 mod reply;
 mod stream;
+mod tokens;
 
+pub use actingweb_protocol::budget::{Allowance, BedrockBudget, BudgetSpent, Cost, Counted, Per, Reservation};
 pub use actingweb_protocol::retry::Retry;
 pub use aws_sdk_bedrockruntime::types::StopReason;
 
 pub use client::Bedrock;
 pub use error::BedrockError;
+pub use ledger::{Hold, Ledger};
 pub use prompt::Prompt;
 pub use reply::{Reply, Usage};
 pub use stream::{ConverseStream, StreamEvent};

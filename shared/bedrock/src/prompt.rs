@@ -6,6 +6,14 @@ use aws_sdk_bedrockruntime::types::{
 
 use crate::error::BedrockError;
 
+/// What models add to each turn to tell them apart.
+const TOKENS_PER_TURN: u64 = 8;
+
+/// The tokens that a text of this many bytes has at most.
+pub(crate) fn tokens_of(bytes: usize) -> u64 {
+    u64::try_from(bytes.div_ceil(2)).unwrap_or(u64::MAX)
+}
+
 /// A question to a model, with the conversation so far and how to answer.
 ///
 /// ```
@@ -102,6 +110,20 @@ impl Prompt {
     pub fn stop_at(mut self, sequence: impl Into<String>) -> Self {
         self.stop_sequences.push(sequence.into());
         self
+    }
+
+    /// With a limit for the answer, if it has none.
+    pub(crate) fn limited(mut self, answer_tokens: u32) -> Self {
+        self.max_tokens = self.max_tokens.or(Some(answer_tokens));
+        self
+    }
+
+    /// The most tokens that this may take, as far as that can be told without the model: those of the answer, and one for
+    /// every two bytes of the prompt. Models make one of three to four bytes of usual text.
+    pub(crate) fn most_tokens(&self) -> u64 {
+        let texts = self.system.iter().chain(self.turns.iter().map(|(_, text)| text));
+        let read: u64 = texts.map(|text| tokens_of(text.len()).saturating_add(TOKENS_PER_TURN)).sum();
+        read.saturating_add(u64::from(self.max_tokens.unwrap_or(0)))
     }
 
     pub(crate) fn system_blocks(&self) -> Option<Vec<SystemContentBlock>> {

@@ -10,6 +10,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
 
 use crate::error::BedrockError;
+use crate::ledger::Hold;
 use crate::reply::{Reply, Usage};
 
 /// One event of a streamed answer.
@@ -23,7 +24,8 @@ pub enum StreamEvent {
     Usage(Usage),
 }
 
-/// A streamed answer. Ends after the model's last event, or with one error: an answer that broke off, or was not
+/// A streamed answer. An actor's budget is settled when its last event arrives; one that is not read to its end, or breaks
+/// off, counts as what was reserved for it. Ends after the model's last event, or with one error: an answer that broke off, or was not
 /// complete at the deadline.
 pub struct ConverseStream {
     begun: Instant,
@@ -35,11 +37,12 @@ struct State {
     end: Instant,
     stopped: bool,
     over: bool,
+    hold: Option<Hold>,
 }
 
 impl ConverseStream {
-    pub(crate) fn new(response: Response, begun: Instant, end: Instant) -> Self {
-        let state = State { response, end, stopped: false, over: false };
+    pub(crate) fn new(response: Response, begun: Instant, end: Instant, hold: Hold) -> Self {
+        let state = State { response, end, stopped: false, over: false, hold: Some(hold) };
         let events = stream::unfold(state, |mut state| async move {
             let event = state.next().await?;
             state.over = event.is_err();
@@ -87,6 +90,11 @@ impl State {
                     self.stopped |= event.is_message_stop();
                     // Other kinds of content (tool use, reasoning) are for those who use the SDK's client.
                     if let Some(event) = translate(event) {
+                        if let StreamEvent::Usage(usage) = &event
+                            && let Some(hold) = self.hold.take()
+                        {
+                            hold.settle(*usage).await;
+                        }
                         return Some(Ok(event));
                     }
                 }

@@ -76,14 +76,7 @@ impl PeerClient {
     pub fn new(settings: &HttpSettings, guard: Guard, limits: Limits) -> Result<Self, HttpClientError> {
         let http = guarded_client(settings, guard)?;
         let shared = Arc::new(Shared { http, guard, limits });
-        Ok(Self {
-            shared,
-            deadline: None,
-            request_id: None,
-            parent_request_id: None,
-            retry: Retry::OFF,
-            entropy: None,
-        })
+        Ok(Self { shared, deadline: None, request_id: None, parent_request_id: None, retry: Retry::OFF, entropy: None })
     }
 
     /// This client trying again by itself, where that does no harm: see [`PeerRequest::send`]. `entropy` is for the

@@ -224,6 +224,9 @@ pub(crate) fn known(peer: &PeerId, fact: &str) -> String {
     format!("KNOWN#{}#{fact}", escape(peer.as_str()))
 }
 
+/// What an actor spent on models.
+pub(crate) const BUDGET: &str = "AI";
+
 /// A request of a caller that named it by an `Idempotency-Key`.
 pub(crate) fn request(digest: &str) -> String {
     format!("IDEM#{digest}")

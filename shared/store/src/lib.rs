@@ -6,6 +6,7 @@
 
 mod actors;
 mod attributes;
+mod budgets;
 mod changes;
 mod credentials;
 mod deletions;

@@ -37,6 +37,8 @@ pub use script::{Ending, Fault, Script};
 const REMEMBERED: usize = 1000;
 /// Bedrock's own limit for a request body is 20 MB.
 const BODY_BYTES: usize = 20 * 1024 * 1024;
+const INPUT_TOKENS: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
+const OUTPUT_TOKENS: HeaderName = HeaderName::from_static("x-amzn-bedrock-output-token-count");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// A call the stand-in was sent.
@@ -184,7 +186,15 @@ async fn invoke(State(shared): State<Arc<Shared>>, Path(model): Path<String>, bo
     tokio::time::sleep(script.delay).await;
     match fault {
         Some(fault) => failure(&fault),
-        None => json_response(StatusCode::OK, &script.answer_invocation(&call)),
+        None => {
+            let answer = script.answer_invocation(&call);
+            // The API reports tokens in headers only here.
+            let counts = script::invocation_usage(&call.body, &answer);
+            let mut response = json_response(StatusCode::OK, &answer);
+            let headers = [INPUT_TOKENS, OUTPUT_TOKENS].into_iter().zip(counts);
+            response.headers_mut().extend(headers.map(|(name, count)| (name, count.into())));
+            response
+        }
     }
 }
 

@@ -106,6 +106,11 @@ pub(super) fn usage(request: &Value, reply: &str) -> Value {
     json!({"inputTokens": input, "outputTokens": output, "totalTokens": input + output})
 }
 
+/// The same of an invocation: the words of what was sent and of what is answered.
+pub(super) fn invocation_usage(request: &Value, reply: &Value) -> [usize; 2] {
+    [words(&request.to_string()), words(&reply.to_string())]
+}
+
 /// The messages of a Converse request, and the words in them and in the system prompt.
 fn prompt_size(request: &Value) -> (usize, usize) {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();

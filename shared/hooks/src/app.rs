@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_bedrock::BedrockBudget;
 use actingweb_protocol::Name;
 use actingweb_protocol::permission::{Policy, PolicyBuilder, TrustDefinition};
 use futures_util::FutureExt;
@@ -68,6 +69,7 @@ pub struct App {
     pub(crate) states: Vec<PendingState>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) policy: PolicyBuilder,
+    pub(crate) budget: Option<BedrockBudget>,
     last: Option<Last>,
 }
 
@@ -113,6 +115,7 @@ impl App {
             states: Vec::new(),
             problems: Vec::new(),
             policy: Policy::builder(),
+            budget: None,
             last: None,
         }
     }

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use actingweb_bedrock::Per;
 use actingweb_protocol::permission::PolicyError;
 use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Name, NameError};
 use futures_util::future::join_all;
 
 use crate::app::{App, StateSource};
+use crate::budget::check_budget;
 use crate::dispatch::{Hooks, Inner};
 use crate::engine::Engine;
 use crate::error::BoxError;
@@ -88,6 +90,19 @@ pub enum Problem {
         /// How many it may have.
         most: usize,
     },
+    /// A budget into which no answer of a model fits.
+    #[error(
+        "the Bedrock budget of {limit} tokens per {per} has no room for one answer of {answer}: raise it, or lower \
+         `.answer_tokens(..)`"
+    )]
+    SmallBudget {
+        /// The window.
+        per: Per,
+        /// Its limit.
+        limit: u64,
+        /// What an answer may have when the prompt does not say.
+        answer: u32,
+    },
     /// A hook takes a state that was never registered.
     #[error(
         "the {kind} hook `{name}` takes `State<{state}>`, which nobody registered: add `.state(..)` or `.state_from(..)`"
@@ -153,6 +168,7 @@ impl App {
         check_names(&self.subscriptions, &mut problems);
         check_indexed(&self.indexed, &mut problems);
         check_profile(&self.profile, &mut problems);
+        let budget = check_budget(self.budget.take(), &mut problems);
         let states = make_states(std::mem::take(&mut self.states), &resources, &mut problems).await;
         check_states(&self.methods, &states, &mut problems);
         check_states(&self.actions, &states, &mut problems);
@@ -191,6 +207,7 @@ impl App {
                 peering,
                 peers: resources.peers,
                 bedrock: resources.bedrock,
+                budget,
                 directory: resources.directory,
                 services: Services::new(resources.services),
                 clock: resources.clock,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actingweb_actor::{ActorError, DirectoryError, ListError};
 use actingweb_bedrock::BedrockError;
 use actingweb_peer::PeerError;
+use actingweb_protocol::retry::Retry;
 
 /// Any error, on its way into a [`HookError`].
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -18,6 +19,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// | [`Rejected`](Self::Rejected) | 403 | the reason |
 /// | [`NotFound`](Self::NotFound) | 404 | what was not found |
 /// | [`Invalid`](Self::Invalid) | 400 | the reason |
+/// | [`Exhausted`](Self::Exhausted) | 429, `Retry-After` | the reason |
 /// | [`Retryable`](Self::Retryable) | 503, `Retry-After` when known | the reason, not the source |
 /// | [`Terminal`](Self::Terminal) | 500 | nothing of it: the text is for the log |
 ///
@@ -32,6 +34,13 @@ pub enum HookError {
     NotFound(String),
     /// The input is wrong. The text says what is wrong with it, and is shown to the caller.
     Invalid(String),
+    /// What the caller, or the actor, may use is used up for now. The text is shown to the caller.
+    Exhausted {
+        /// Shown to the caller: what is used up.
+        reason: String,
+        /// How long until there is some again.
+        retry_after: Duration,
+    },
     /// It may well work later: something this hook needs is busy or away.
     Retryable {
         /// Shown to the caller.
@@ -79,6 +88,11 @@ impl HookError {
         Self::Terminal(source.into())
     }
 
+    /// What may be used is used up for now (429). The reason is shown to the caller, with how long to wait.
+    pub fn exhausted(reason: impl Into<String>, retry_after: Duration) -> Self {
+        Self::Exhausted { reason: reason.into(), retry_after }
+    }
+
     /// Tells the caller of a retryable failure how long to wait. No effect on the other variants.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
@@ -95,6 +109,7 @@ impl HookError {
             Self::Rejected(_) => 403,
             Self::NotFound(_) => 404,
             Self::Invalid(_) => 400,
+            Self::Exhausted { .. } => 429,
             Self::Retryable { .. } => 503,
             Self::Terminal(_) => 500,
         }
@@ -106,6 +121,7 @@ impl HookError {
             Self::Rejected(_) => "rejected",
             Self::NotFound(_) => "not_found",
             Self::Invalid(_) => "invalid",
+            Self::Exhausted { .. } => "exhausted",
             Self::Retryable { .. } => "retryable",
             Self::Terminal(_) => "terminal",
         }
@@ -133,6 +149,7 @@ impl fmt::Display for HookError {
             Self::Rejected(reason) => write!(f, "rejected: {reason}"),
             Self::NotFound(what) => write!(f, "not found: {what}"),
             Self::Invalid(reason) => write!(f, "invalid: {reason}"),
+            Self::Exhausted { reason, .. } => write!(f, "exhausted: {reason}"),
             Self::Retryable { reason, source: None, .. } => write!(f, "{reason}"),
             Self::Retryable { reason, source: Some(source), .. } => write!(f, "{reason}: {}", Causes(source.as_ref())),
             Self::Terminal(source) => write!(f, "{}", Causes(source.as_ref())),
@@ -244,14 +261,32 @@ impl From<DirectoryError> for HookError {
     }
 }
 
-/// Throttling and outages are retryable; missing settings, denied access and refused prompts are the deployment's or
-/// the application's to mend, so they are terminal.
+/// What a caller is told to wait when Bedrock does not say, which it rarely does: the longest wait of our own tries.
+const MODEL_RETRY_AFTER: Duration = Retry::times(1).backoff.cap;
+
+/// Throttling and outages are retryable, and say when. A budget that is spent is exhausted until it is renewed; what does
+/// not fit into a whole budget is too long a prompt, and invalid. Missing settings, denied access and refused prompts are
+/// the deployment's or the application's to mend, so they are terminal.
 impl From<BedrockError> for HookError {
     fn from(error: BedrockError) -> Self {
-        if error.is_retryable() {
-            return Self::busy("the model is not available at the moment", error.retry_after(), error);
+        match &error {
+            BedrockError::BudgetSpent(spent) => match spent.retry_after() {
+                Some(wait) => Self::exhausted(spent.to_string(), wait),
+                None => Self::Invalid(spent.to_string()),
+            },
+            BedrockError::BudgetUnknown { retry_after: Some(wait), .. } => {
+                Self::busy("storage is busy", Some(*wait), error)
+            }
+            BedrockError::Throttled { .. } => {
+                let wait = error.retry_after().unwrap_or(MODEL_RETRY_AFTER);
+                Self::busy("the model has more requests than it takes at the moment", Some(wait), error)
+            }
+            _ if error.is_retryable() => {
+                let wait = error.retry_after().unwrap_or(MODEL_RETRY_AFTER);
+                Self::busy("the model is not available at the moment", Some(wait), error)
+            }
+            _ => Self::terminal(error),
         }
-        Self::terminal(error)
     }
 }
 
@@ -261,7 +296,7 @@ impl From<BedrockError> for HookError {
 pub struct HookFailure {
     /// The name the hook is registered under.
     pub hook: String,
-    /// The HTTP status: 400, 403, 404, 500, 503 or 504.
+    /// The HTTP status: 400, 403, 404, 429, 500, 503 or 504.
     pub status: u16,
     /// What kind of failure it is, the same for every occurrence.
     pub title: &'static str,
@@ -320,6 +355,9 @@ impl Stop {
                     HookError::Rejected(reason) => (status, "Rejected by the application", reason, None),
                     HookError::NotFound(what) => (status, "Not found", what, None),
                     HookError::Invalid(reason) => (status, "Invalid input", reason, None),
+                    HookError::Exhausted { reason, retry_after } => {
+                        (status, "Used up for now", reason, Some(retry_after))
+                    }
                     HookError::Retryable { reason, retry_after, .. } => {
                         (status, "Temporarily unavailable", reason, retry_after)
                     }

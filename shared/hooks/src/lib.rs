@@ -8,6 +8,7 @@ mod answer;
 mod app;
 mod block_on;
 mod bot;
+mod budget;
 mod build;
 mod call;
 mod dispatch;
@@ -31,7 +32,7 @@ pub use actingweb_actor::peers::{
     Profile,
 };
 pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
-pub use actingweb_bedrock::Bedrock;
+pub use actingweb_bedrock::{Allowance, Bedrock, BedrockBudget, BedrockError, BudgetSpent, Per};
 pub use actingweb_peer::{Outcome, PeerError, PeerReply};
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
 pub use actingweb_protocol::retry::Retry;
@@ -76,8 +77,8 @@ pub mod prelude {
         TrustFullyApprovedRemote, TrustInitiated, TrustRequestReceived,
     };
     pub use crate::{
-        Actor, Annotations, App, Bedrock, BotMessage, Caller, Context, Directory, Event, GuardedHttp, HookError, Http,
-        Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, PropertyAccess, Random, Retry, Services,
-        State, Verdict, Wait, blocking,
+        Actor, Annotations, App, Bedrock, BedrockBudget, BotMessage, Caller, Context, Directory, Event, GuardedHttp,
+        HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, Per, PropertyAccess,
+        Random, Retry, Services, State, Verdict, Wait, blocking,
     };
 }

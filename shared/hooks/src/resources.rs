@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actingweb_actor::peers::Peering;
 use actingweb_actor::{Actors, Directory};
-use actingweb_bedrock::Bedrock;
+use actingweb_bedrock::{Bedrock, BedrockBudget};
 use actingweb_peer::PeerClient;
 use actingweb_protocol::{Clock, Entropy};
 use url::Url;
@@ -102,6 +102,7 @@ pub(crate) struct Surroundings {
     pub(crate) peers: PeerClient,
     pub(crate) peering: Option<Peering>,
     pub(crate) bedrock: Bedrock,
+    pub(crate) budget: Option<Arc<BedrockBudget>>,
     pub(crate) directory: Directory,
     pub(crate) services: Services,
     pub(crate) clock: Arc<dyn Clock>,

@@ -10,6 +10,7 @@ use actingweb_protocol::retry::Retry;
 use url::Url;
 
 use super::FromCall;
+use crate::budget::ActorLedger;
 use crate::call::Call;
 use crate::error::HookError;
 use crate::kind::Kind;
@@ -72,10 +73,18 @@ impl GuardedHttp {
     }
 }
 
-/// With this hook's deadline.
+/// With this hook's deadline, and within the actor's budget.
 impl<K: Kind> FromCall<K> for crate::Bedrock {
     fn from_call(call: &Call<K>) -> Result<Self, HookError> {
-        Ok(call.shared.surroundings.bedrock.clone().with_deadline(call.shared.deadline))
+        let shared = &call.shared;
+        let bedrock = shared.surroundings.bedrock.clone().with_deadline(shared.deadline);
+        Ok(match (&shared.surroundings.budget, &shared.invocation.actor) {
+            (Some(budget), Some(actor)) => {
+                let spending = actor.with_deadline(shared.deadline).spending(Arc::clone(budget));
+                bedrock.with_ledger(Arc::new(ActorLedger(spending)))
+            }
+            _ => bedrock,
+        })
     }
 }
 

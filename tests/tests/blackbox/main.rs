@@ -17,6 +17,7 @@ mod meta;
 mod nested;
 mod properties;
 mod raw;
+mod repeats;
 mod trust;
 mod verbs;
 

@@ -19,7 +19,7 @@ fn failing(runs: &Runs) -> App {
     let fail = move |Input(how): Input<String>| {
         let run = runs.next();
         match how.as_str() {
-            _ if run % 2 == 0 => Ok(json!({ "run": run })),
+            _ if run.is_multiple_of(2) => Ok(json!({ "run": run })),
             "rejected" => Err(HookError::rejected("not on a Sunday")),
             "invalid" => Err(HookError::invalid("too much")),
             "retryable" => Err(HookError::retryable("the ledger is being closed")),

@@ -1,10 +1,21 @@
 //! What each error becomes.
 
 use actingweb_bedrock::BedrockError;
+use actingweb_hooks::BudgetSpent;
 use actingweb_hooks::prelude::*;
 use actingweb_peer::{PeerError, Refusal};
+use actingweb_protocol::Timestamp;
+use actingweb_protocol::budget::{Cost, Tally};
 
 use crate::common::{app, build, failure, post, resources};
+
+/// A refusal by a budget of so many calls an hour that are spent.
+fn spent(limit: u64) -> BudgetSpent {
+    let now = Timestamp::from_millis(0);
+    let budget = BedrockBudget::new().calls(Per::Hour, limit);
+    let seen = [(Per::Hour, Tally { begun: now, calls: limit, tokens: 0 })].into();
+    budget.admit(&seen, Cost { calls: 1, tokens: 0 }, now).unwrap_err()
+}
 
 #[tokio::test]
 async fn errors_have_statuses_and_say_what_the_caller_may_know() {
@@ -25,9 +36,32 @@ async fn errors_have_statuses_and_say_what_the_caller_may_know() {
         (
             || BedrockError::Throttled { retry_after: Some(Duration::from_secs(2)), message: "x".into() }.into(),
             503,
-            "the model is not available at the moment",
+            "the model has more requests than it takes at the moment",
             Some(2),
         ),
+        // Bedrock rarely says how long; the caller is told all the same.
+        (
+            || BedrockError::Throttled { retry_after: None, message: "x".into() }.into(),
+            503,
+            "the model has more requests than it takes at the moment",
+            Some(4),
+        ),
+        (|| BedrockError::TimedOut.into(), 503, "the model is not available at the moment", Some(4)),
+        (
+            || BedrockError::BudgetSpent(spent(5)).into(),
+            429,
+            "the actor's budget of 5 calls of models per hour",
+            Some(3600),
+        ),
+        (|| BedrockError::BudgetSpent(spent(0)).into(), 400, "this may take 1 calls of models, more than", None),
+        (
+            || BedrockError::BudgetUnknown { retry_after: Some(Duration::from_secs(1)), message: "x".into() }.into(),
+            503,
+            "storage is busy",
+            Some(1),
+        ),
+        (|| BedrockError::BudgetUnknown { retry_after: None, message: "x".into() }.into(), 500, HIDDEN, None),
+        (|| HookError::exhausted("no votes left", Duration::from_secs(9)), 429, "no votes left", Some(9)),
         (|| BedrockError::Denied { message: "x".into() }.into(), 500, HIDDEN, None),
         (
             || actingweb_actor::ActorError::Busy { retry_after: Duration::from_secs(3) }.into(),

@@ -13,6 +13,7 @@ mod limits;
 mod matrix;
 mod order;
 mod properties;
+mod retries;
 mod schemas;
 mod tasks;
 mod watchdog;

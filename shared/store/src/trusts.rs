@@ -296,6 +296,12 @@ impl Store {
         if seen.is_none() {
             writes.push(self.open_log_part(actor)?);
         }
+        // One that begins anew begins without what belonged to the old one, which nothing would lead to if the new one
+        // is never approved.
+        if record.expires.is_some() && seen.is_some_and(|seen| seen.expires.is_none()) {
+            let work = DueWork::ForgetPeer { peer: record.peer.clone(), before: now };
+            writes.push(self.put_part(DueJob::new(actor, now, &self.nonce(), work).item(), None)?);
+        }
         for notice in notices {
             writes.push(self.notice_part(actor, notice)?);
         }

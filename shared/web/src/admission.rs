@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use actingweb_actor::{Actor, Caller, Credentials, FeedRecord, FirstPage, Presented, Stored, TrustRecord, Visit, VisitError, Wanted};
+use actingweb_actor::{
+    Actor, Caller, Credentials, FeedRecord, FirstPage, Presented, Stored, TrustRecord, Visit, VisitError, Wanted,
+};
 use actingweb_hooks::Invocation;
-use actingweb_protocol::{Name, PeerId};
 use actingweb_protocol::permission::{self, Access};
+use actingweb_protocol::{Name, PeerId};
 
 use crate::authorization::credentials;
 use crate::incoming::unknown_actor;
@@ -106,7 +108,8 @@ impl Incoming {
         admission: Admission,
     ) -> Result<Admission, Problem> {
         let path = self.segments.get(1..).unwrap_or_default().join("/");
-        let Some(verb) = verb(self.verb) else { return Ok(admission) };
+        // Other verbs are nowhere served: whoever may read learns that, nobody else.
+        let verb = verb(self.verb).unwrap_or(permission::Verb::Get);
         let Err(denied) = admission.access.authorize(&path, verb) else { return Ok(admission) };
         tracing::debug!(%denied, "request refused");
         match presented {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use actingweb_hooks::{App, Event, EventKind, HookError, PropertyAccess, SubscriptionEvent, Verdict};
 use actingweb_protocol::subscription::Scope;
+use actingweb_store::PENDING_FOR;
 use actingweb_tests::{Answer, Publisher, Site, secret_of};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -339,4 +340,22 @@ async fn what_peers_ask_keeps_its_budget() {
         let spent = (calls.count(), calls.longest_chain());
         assert!(spent.0 <= at_most.0 && spent.1 <= at_most.1, "{what}: {spent:?}: {:?}", calls.operations());
     }
+}
+
+#[tokio::test]
+async fn a_relationship_that_begins_anew_begins_without_subscriptions() {
+    let site = Site::start().await;
+    let ann = Publisher::new(&site).await;
+    let peer = ann.befriend("reader", "http://127.0.0.1:9/reader").await;
+    ann.subscribe(&peer, Scope::target("properties")).await;
+    ann.change_trust(&peer, |trust| trust.desc = "still the same".to_owned()).await;
+    site.drain().await;
+    assert_eq!(ann.store().subscriptions(&ann.id, None).await.unwrap().len(), 1);
+
+    // The peer asked again: nothing is approved, and if it never is, nothing of the old relationship may be left.
+    let expires = ann.store().now().plus(PENDING_FOR);
+    ann.change_trust(&peer, |trust| (trust.approved, trust.expires) = (false, Some(expires))).await;
+    site.drain().await;
+    assert_eq!(ann.store().subscriptions(&ann.id, None).await.unwrap(), []);
+    assert_eq!(ann.store().log_head(&ann.id).await.unwrap().unwrap().subscribers, 0);
 }

@@ -32,7 +32,7 @@ pub use actingweb_actor::peers::{
     Profile,
 };
 pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
-pub use actingweb_bedrock::{Allowance, Bedrock, BedrockBudget, BedrockError, BudgetSpent, Per};
+pub use actingweb_bedrock::{Allowance, Bedrock, BedrockBudget, BedrockError, BudgetSpent, Per, Usage};
 pub use actingweb_peer::{Outcome, PeerError, PeerReply};
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
 pub use actingweb_protocol::retry::Retry;

@@ -10,6 +10,7 @@
 mod attacks;
 mod attribute_lists;
 mod authorization;
+mod bedrock_budget;
 mod bot;
 mod budgets;
 mod cancelled;

@@ -51,7 +51,7 @@ impl<T> Ended<T> {
 fn shown(error: HookError) -> String {
     match error {
         HookError::Rejected(reason) | HookError::NotFound(reason) | HookError::Invalid(reason) => reason,
-        HookError::Retryable { reason, .. } => reason,
+        HookError::Retryable { reason, .. } | HookError::Exhausted { reason, .. } => reason,
         _ => "it failed; the log says why, under this request's id".to_owned(),
     }
 }

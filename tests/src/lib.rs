@@ -7,11 +7,9 @@
 // What is not as expected is a failed test.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod answer;
 mod eventually;
 mod follower;
 mod odd_peer;
-mod owner;
 mod party;
 mod poller;
 mod publisher;
@@ -21,17 +19,16 @@ mod source;
 mod strange_peer;
 mod subscribers;
 
+pub use actingweb_local::testing::{Answer, Owner};
 pub use actingweb_testkit::meter::{Calls, Faults, Meter};
-pub use answer::Answer;
 pub use eventually::eventually;
 pub use follower::Follower;
 pub use odd_peer::{ENDLESS, OddPeers};
-pub use owner::Owner;
 pub use party::Party;
 pub use poller::Poller;
 pub use publisher::{Publisher, secret_of};
 pub use resident::{Granularity, Resident, Subscription, Trust, diffs};
+pub use site::{Services, Site, external_dynamodb};
 pub use source::{SUBSCRIPTION, Source};
 pub use strange_peer::{Asked, StrangePeer};
 pub use subscribers::{Behaviour, Sent, Subscribers};
-pub use site::{Services, Site, external_dynamodb};

@@ -48,7 +48,7 @@ pub(crate) async fn deliver(state: AppState, mut tap: Tap, mut stop: watch::Rece
 }
 
 /// Whose new change or notice this is. The mapping in the template has the same filter.
-fn woken(inserted: &Inserted) -> Option<ActorId> {
+pub(crate) fn woken(inserted: &Inserted) -> Option<ActorId> {
     let is_owed = ["CHG#", "OUT#"].iter().any(|prefix| inserted.sk.starts_with(prefix));
     let actor = inserted.pk.strip_prefix("A#").filter(|_| is_owed)?;
     ActorId::parse(actor).ok()

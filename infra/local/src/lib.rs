@@ -1,7 +1,8 @@
 //! The local stack: every function in one process on 127.0.0.1, over an embedded DynamoDB engine, with stand-ins for
 //! what the demo calls. The same routers and the same AWS SDK as on Lambda.
 //!
-//! `cargo run` starts it; tests call [`start_app`] with [`Options::in_memory`].
+//! `cargo run` starts it; tests call [`start_app`] with [`Options::in_memory`], tests of an application start with
+//! [`testing`].
 
 mod background;
 mod data;
@@ -14,6 +15,7 @@ mod options;
 mod server;
 mod stack;
 mod standins;
+pub mod testing;
 mod welcome;
 
 pub use dead_letters::dead_letters;

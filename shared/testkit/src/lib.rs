@@ -6,12 +6,16 @@
 //! * [`bedrock_standin`]: Bedrock Runtime on loopback, as the real SDK speaks it
 //! * [`service_standin`]: small web services on loopback for hooks to call
 //! * [`fakes`]: time and randomness that a test decides
+//! * [`log`]: what is logged, to be looked at
+//!
+//! Tests of an application start with `actingweb_local::testing`, which puts all of this together.
 
 mod background;
 pub mod bedrock_standin;
 pub mod engine;
 pub mod fakes;
 mod load;
+pub mod log;
 pub mod meter;
 mod rng;
 pub mod service_standin;

@@ -1,10 +1,11 @@
 //! Hooks that call the actor's peers, and how they find them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actingweb_actor::{ActorError, CreateActor};
+use actingweb_actor::ActorError;
 use actingweb_hooks::{Actor, NoPeer, Op, PeerCallError, PeerError};
-use actingweb_protocol::{Clock as _, Deadline};
+use actingweb_local::testing::TestActor;
+use actingweb_protocol::Clock as _;
 use serde_json::{Value, json};
 
 use crate::world::{BASE_URL, World, failure};
@@ -17,12 +18,12 @@ async fn party() -> (World, [(&'static str, &'static str, &'static str); 7]) {
     let world = World::start().await;
     let services = world.services.url().to_owned();
     let (ann, inbox) = (&world.actor, format!("{services}/inbox"));
-    world.trust(ann, "bob", &inbox, |_| {}).await;
-    world.trust(ann, "carol", &format!("{inbox}/carol/"), |_| {}).await;
-    world.trust(ann, "inside", "http://10.0.0.1/actor", |_| {}).await;
-    world.trust(ann, "lost", &format!("{services}/nowhere"), |_| {}).await;
-    world.trust(ann, "gone", "http://127.0.0.1:1/gone", |_| {}).await;
-    world.trust(ann, "asking", &inbox, |trust| trust.approved = false).await;
+    world.knows("bob", &inbox, |_| {}).await;
+    world.knows("carol", &format!("{inbox}/carol/"), |_| {}).await;
+    world.knows("inside", "http://10.0.0.1/actor", |_| {}).await;
+    world.knows("lost", &format!("{services}/nowhere"), |_| {}).await;
+    world.knows("gone", "http://127.0.0.1:1/gone", |_| {}).await;
+    world.knows("asking", &inbox, |trust| trust.approved = false).await;
     let expected = [
         ("bob", "ok", ""),
         ("inside", "error", "must not be called"),
@@ -64,9 +65,9 @@ async fn named_peers_are_told_and_each_has_its_outcome() {
 async fn all_peers_are_those_with_which_both_sides_approve() {
     let (world, _) = party().await;
     let inbox = format!("{}/inbox", world.services.url());
-    world.trust(&world.actor, "undecided", &inbox, |trust| trust.peer_approved = false).await;
-    world.trust(&world.actor, "oauth2:dave", &inbox, |trust| trust.established_via = "oauth2".into()).await;
-    world.trust(&world.actor, "zoe", &inbox, |trust| trust.relationship = "partner".into()).await;
+    world.knows("undecided", &inbox, |trust| trust.peer_approved = false).await;
+    world.knows("oauth2:dave", &inbox, |trust| trust.established_via = "oauth2".into()).await;
+    world.knows("zoe", &inbox, |trust| trust.relationship = "partner".into()).await;
     let ids = |announced: &Value| -> Vec<String> {
         let told = announced["peers"].as_array().unwrap().iter();
         told.map(|told| told["peer"].as_str().unwrap().to_owned()).collect()
@@ -96,8 +97,8 @@ async fn a_peer_that_is_left_alone_may_be_called_all_the_same() {
     let world = World::start().await;
     let until = world.clock.now().plus(Duration::from_secs(60));
     let inbox = format!("{}/inbox", world.services.url());
-    world.trust(&world.actor, "bob", &inbox, |_| {}).await;
-    world.trust(&world.actor, "held", &inbox, |trust| trust.breaker.open_until = Some(until)).await;
+    world.knows("bob", &inbox, |_| {}).await;
+    world.knows("held", &inbox, |trust| trust.breaker.open_until = Some(until)).await;
     let held = world.peers().find("held").await.unwrap();
     assert_eq!(held.held_until(), Some(until));
     assert_eq!(held.call_action("x", &json!({})).await.unwrap().status(), 202);
@@ -137,20 +138,18 @@ async fn names_of_methods_and_paths_cannot_lead_elsewhere() {
 
 /// Another actor of the deployment, and the two trust each other.
 async fn neighbour(world: &World) -> Actor {
-    let bob = CreateActor { creator: "bob@example.org".into(), ..CreateActor::default() };
-    let deadline = Deadline::after(Instant::now(), Duration::from_secs(60));
-    let bob = world.actors.create(bob, None, deadline).await.unwrap().actor;
-    let (ann, url) = (&world.actor, |actor: &Actor| format!("{BASE_URL}/{}", actor.id()));
-    world.trust(ann, bob.id().as_str(), &url(&bob), |_| {}).await;
+    let bob = world.app.actor("bob@example.org").await;
+    let (ann, url) = (&world.ann, |actor: &TestActor| format!("{BASE_URL}/{}", actor.id));
+    ann.knows(&bob.id, &url(&bob), |_| {}).await;
     // Both sides have the same secret.
-    let mine = world.actors.store().trusts(ann.id()).await.unwrap().remove(0);
-    world.trust(&bob, ann.id().as_str(), &url(ann), |trust| trust.secret_hash = mine.secret_hash).await;
-    bob
+    let mine = world.state.actors.store().trusts(world.actor.id()).await.unwrap().remove(0);
+    bob.knows(&ann.id, &url(ann), |trust| trust.secret_hash = mine.secret_hash).await;
+    bob.actor()
 }
 
 #[tokio::test]
 async fn properties_of_a_neighbour_are_read_without_http() {
-    let world = World::start().await;
+    let world = World::elsewhere().await;
     let bob = neighbour(&world).await;
     bob.set_property("mood", json!({ "today": "good" })).await.unwrap();
     bob.set_property("private", json!({ "diary": "..." })).await.unwrap();

@@ -64,6 +64,7 @@ async fn a_fingerprint_is_sha_256_as_often_as_asked() {
 #[tokio::test]
 async fn the_status_counts_what_the_actor_holds() {
     let world = World::start().await;
+    world.actor.delete_property("created_at").await.unwrap();
     let fresh = world.method("get_status", json!({})).await;
     assert_eq!((&fresh["properties"], &fresh["logged"], fresh.get("created_at")), (&json!(0), &json!(0), None));
 

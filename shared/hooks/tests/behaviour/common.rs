@@ -1,8 +1,7 @@
 //! Hooks with nothing behind them: no network, no table, a clock that stands still.
 
-use std::fmt::Write as _;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_hooks::{
@@ -10,11 +9,9 @@ use actingweb_hooks::{
 };
 use actingweb_peer::{Guard, HttpSettings, PeerClient, http_client};
 use actingweb_protocol::{Clock, Deadline, Entropy, Timestamp};
+pub(crate) use actingweb_testkit::log::Log;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tracing::span::{Attributes, Id};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) const URN: &str = "urn:actingweb:example.com:test";
 /// The test clock's only moment.
@@ -120,55 +117,4 @@ pub(crate) async fn millis(work: impl Future<Output = ()>) -> u128 {
     let begun = Instant::now();
     work.await;
     begun.elapsed().as_millis()
-}
-
-/// What was logged while the guard lived, on this thread: one line per event, `LEVEL field=value ...`.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Log {
-    pub(crate) fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
-        // Whether an event is of interest is remembered for the whole process. With nobody listening in general, an event
-        // met first in a test that does not listen would never be heard again.
-        static SOMEBODY_LISTENS: std::sync::Once = std::sync::Once::new();
-        SOMEBODY_LISTENS.call_once(|| {
-            let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
-        });
-        let log = Self::default();
-        let subscriber = tracing_subscriber::registry().with(log.clone());
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-
-    pub(crate) fn with(&self, text: &str) -> Vec<String> {
-        self.lines().into_iter().filter(|line| line.contains(text)).collect()
-    }
-}
-
-struct Fields(String);
-
-impl tracing::field::Visit for Fields {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
-    }
-}
-
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields(String::new());
-        attributes.record(&mut fields);
-        context.span(id).unwrap().extensions_mut().insert(fields);
-    }
-
-    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
-        let mut line = Fields(event.metadata().level().to_string());
-        for span in context.event_scope(event).into_iter().flatten() {
-            line.0 += &span.extensions().get::<Fields>().unwrap().0;
-        }
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
 }

@@ -53,9 +53,9 @@ async fn every_peer_is_told_and_those_that_were_missed_are_named() {
     let world = World::of(app(), &[]).await;
     let inbox = format!("{}/inbox", world.services.url());
     for peer in ["ann", "bea"] {
-        world.trust(&world.actor, peer, &format!("{inbox}/{peer}"), |_| {}).await;
+        world.knows(peer, &format!("{inbox}/{peer}"), |_| {}).await;
     }
-    world.trust(&world.actor, "gone", "http://127.0.0.1:1/gone", |_| {}).await;
+    world.knows("gone", "http://127.0.0.1:1/gone", |_| {}).await;
 
     let notified = world.action("notify_peers", json!({ "message": "Party!" })).await;
     assert_eq!(notified["notified"], 2);
@@ -77,13 +77,13 @@ async fn many_peers_take_as_long_as_one() {
         let notified = world.action("notify_peers", json!({ "message": "Party!" })).await;
         (begun.elapsed(), notified["notified"].clone())
     };
-    world.trust(&world.actor, "peer-0", &inbox, |_| {}).await;
+    world.knows("peer-0", &inbox, |_| {}).await;
     notify().await; // connects
     world.services.set_delay(Duration::from_millis(400));
     let (one, told) = notify().await;
     assert_eq!(told, 1);
     for n in 1..12 {
-        world.trust(&world.actor, &format!("peer-{n}"), &inbox, |_| {}).await;
+        world.knows(&format!("peer-{n}"), &inbox, |_| {}).await;
     }
     let (twelve, told) = notify().await;
     assert_eq!((told, world.services.max_concurrent()), (json!(12), 12));

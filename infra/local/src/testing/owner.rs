@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::Answer;
+use super::Answer;
 
 /// An actor's creator.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Owner {
     }
 
     /// A request elsewhere that nobody signed.
-    pub(crate) fn anonymous_at(&self, method: Method, url: &str) -> RequestBuilder {
+    pub fn anonymous_at(&self, method: Method, url: &str) -> RequestBuilder {
         self.http.request(method, url)
     }
 

@@ -20,8 +20,9 @@ pub const ENDLESS: usize = 100 << 20;
 ///
 /// | id begins with | answers |
 /// |---|---|
-/// | `mirror` | 200, with what it was asked: `method`, `uri`, `authorization`, `request_id`, `parent`, `body` |
+/// | `mirror` | 200, with what it was asked: `method`, `uri`, `authorization`, `request_id`, `parent`, `key`, `body` |
 /// | `delayed` | the same, after as long as [`OddPeers::set_delay`] says |
+/// | `failing` | 503, noted as `mirror` does |
 /// | `hanging` | never |
 /// | `refusing` | 403 |
 /// | `busy` | 503, `Retry-After: 7` |
@@ -66,7 +67,7 @@ impl OddPeers {
         *self.shared.delay.lock().unwrap_or_else(PoisonError::into_inner) = delay;
     }
 
-    /// What `mirror` and `delayed` actors were asked, without handshakes.
+    /// What `mirror`, `delayed` and `failing` actors were asked, without handshakes.
     pub fn asked(&self) -> Vec<Value> {
         self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -98,7 +99,7 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response {
     }
     let kind = id.split('-').next().unwrap_or_default();
     match kind {
-        "mirror" | "delayed" => {
+        "mirror" | "delayed" | "failing" => {
             let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
             let asked = asked(&parts.method, &parts.uri.to_string(), &parts.headers, &bytes);
             shared.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
@@ -106,7 +107,10 @@ async fn answer(shared: Arc<Shared>, request: Request) -> Response {
             if kind == "delayed" {
                 tokio::time::sleep(delay).await;
             }
-            axum::Json(asked).into_response()
+            match kind {
+                "failing" => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                _ => axum::Json(asked).into_response(),
+            }
         }
         "hanging" => std::future::pending().await,
         "refusing" => (StatusCode::FORBIDDEN, "not you").into_response(),
@@ -126,6 +130,7 @@ fn asked(method: &Method, uri: &str, headers: &HeaderMap, body: &Bytes) -> Value
         "authorization": header("authorization"),
         "request_id": header("x-request-id"),
         "parent": header("x-parent-request-id"),
+        "key": header("idempotency-key"),
         "body": serde_json::from_slice::<Value>(body).unwrap_or_default(),
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actingweb_actor::peers::{NoPeer, PeerCallError};
 use actingweb_actor::{Actor, Credentials, Presented};
 use actingweb_hooks::prelude::*;
-use actingweb_hooks::{Caller, Invocation, PeerError, PeerReply};
+use actingweb_hooks::{Caller, Invocation, PeerError, PeerReply, Retry};
 use actingweb_protocol::{ActorId, Deadline};
 use actingweb_testkit::fakes::FakeClock;
 use actingweb_tests::{OddPeers, Owner, Site};
@@ -206,16 +206,48 @@ async fn every_member_has_an_outcome_of_its_own() {
     // In the order they are named, each once, with those that there are not.
     let mine = peers(&site, &ann).await;
     let group = mine.named(["refusing", "stranger", "mirror", "refusing", "", "busy"]).await.unwrap();
-    let told = group.get("x").await;
+    let told = group.with_retry(Retry::OFF).get("x").await;
     let told: Vec<_> = told.iter().map(|told| (told.peer.as_str(), word(&told.outcome))).collect();
     let expected = [("refusing", "403"), ("stranger", "nobody"), ("mirror", "200"), ("", "nobody"), ("busy", "503")];
     assert_eq!(told, expected.map(|(id, word)| (id, word.to_owned())));
 
-    let error = mine.find("busy").await.unwrap().get("x").await.unwrap_err();
+    let error = mine.find("busy").await.unwrap().with_retry(Retry::OFF).get("x").await.unwrap_err();
     let PeerCallError::Call(error) = error else { panic!("{error}") };
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     let error = mine.find("garbled").await.unwrap().get("x").await.unwrap().json::<Value>().unwrap_err();
     assert!(matches!(error, PeerError::NotJson { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_may_happen_twice_is_tried_three_times_unless_the_hook_says_otherwise() {
+    let odd = OddPeers::start().await;
+    let (site, ann) = among(&odd, &["failing"]).await;
+    let peer = peers(&site, &ann).await.find("failing").await.unwrap();
+    let body = json!({});
+    let tries = async |reply: Result<PeerReply, PeerCallError>, before: usize| {
+        assert_eq!(answered(reply).0, "503");
+        odd.asked().len() - before
+    };
+    let asked = || odd.asked().len();
+    let before = asked();
+    assert_eq!(tries(peer.get("x").await, before).await, 3);
+    let before = asked();
+    assert_eq!(tries(peer.put("x", &body).await, before).await, 3);
+    let before = asked();
+    assert_eq!(tries(peer.delete("x").await, before).await, 3);
+    let before = asked();
+    assert_eq!(tries(peer.call_action("shout", &body).await, before).await, 1);
+    let before = asked();
+    assert_eq!(tries(peer.clone().with_retry(Retry::OFF).get("x").await, before).await, 1);
+    let before = asked();
+    let named = peer.clone().with_retry(Retry::times(2)).idempotently("order-17");
+    assert_eq!(tries(named.call_action("shout", &body).await, before).await, 2);
+
+    // One call, whatever it takes: one id and one key.
+    let asked = odd.asked();
+    let [.., first, second] = &asked[..] else { panic!("two tries") };
+    assert_eq!(first, second);
+    assert_eq!(second["key"], "order-17");
 }
 
 #[tokio::test]

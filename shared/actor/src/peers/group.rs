@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use actingweb_peer::{Outcome, PeerReply, fan_out};
+use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Deadline, PeerId};
 use actingweb_store::TrustRecord;
 use http::Method;
@@ -128,6 +129,14 @@ impl PeerGroup {
     #[must_use]
     pub const fn at_once(mut self, calls: usize) -> Self {
         self.at_once = calls;
+        self
+    }
+
+    /// The same group, each of whose calls is tried as often as this: [`Peer::with_retry`].
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.members =
+            self.members.into_iter().map(|(id, peer)| (id, peer.map(|peer| peer.with_retry(retry)))).collect();
         self
     }
 

@@ -9,6 +9,7 @@ mod generations;
 mod grants;
 mod receive;
 mod rows;
+mod size;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 pub use generations::Generation;
 pub use grants::GrantRecord;
 pub use receive::{Received, Taken};
+use size::Size;
 
 use crate::changes::signed;
 use crate::due::{DueJob, DueWork};
@@ -70,6 +72,10 @@ pub struct FeedRecord {
     pub retry_at: Option<Timestamp>,
     /// When the actor subscribed.
     pub created_at: Timestamp,
+    /// Whether the peer has told more than is kept of it: what is not here may be there.
+    pub truncated: bool,
+    /// How much is kept.
+    pub(crate) size: Size,
     /// Which data is valid; empty before the first.
     pub(crate) generation: String,
     /// Changes with every write.
@@ -95,6 +101,8 @@ impl FeedRecord {
             failures: 0,
             retry_at: None,
             created_at,
+            truncated: false,
+            size: Size::default(),
             generation: String::new(),
             version: String::new(),
         }
@@ -136,6 +144,8 @@ impl FeedRecord {
         put("told", number(signed(self.told)));
         put("failures", number(self.failures.into()));
         put("version", text(&self.version));
+        put("kept_names", number(signed(self.size.names)));
+        put("kept_bytes", number(signed(self.size.bytes)));
         if let Some(subtarget) = &self.scope.subtarget {
             put("subtarget", text(subtarget));
         }
@@ -154,7 +164,13 @@ impl FeedRecord {
         if !self.doubtful.is_empty() {
             put("doubtful", text(json!(self.doubtful).to_string()));
         }
-        for (name, flag) in [("stale", self.stale), ("acknowledging", self.acknowledging)] {
+        let flags = [
+            ("stale", self.stale),
+            ("acknowledging", self.acknowledging),
+            ("truncated", self.truncated),
+            ("counted", self.size.exact),
+        ];
+        for (name, flag) in flags {
             if flag {
                 put(name, number(1));
             }
@@ -193,6 +209,8 @@ impl FeedRecord {
             failures: u32::try_from(count("failures")?).unwrap_or(u32::MAX),
             retry_at: row.optional_number("retry_at")?.map(Timestamp::from_millis),
             created_at: row.timestamp("created_at")?,
+            truncated: count("truncated")? == 1,
+            size: Size { names: count("kept_names")?, bytes: count("kept_bytes")?, exact: count("counted")? == 1 },
             generation: row.text("data_generation")?.to_owned(),
             version: row.text("version")?.to_owned(),
         })
@@ -390,9 +408,15 @@ impl Store {
         feed.doubtful.retain(|name| !values.contains_key(name));
         feed.recover();
         let known = values.iter().filter_map(|(name, value)| Some((name.clone(), Kept::Value(value.clone()?))));
-        let all = values.keys().map(|name| (name.clone(), Kept::TooLarge));
+        let mut known = known.collect();
+        let names = values.keys().cloned().collect();
+        let old = self.remote_values(actor, seen, &names).await?;
         let partition = feed.partition(actor, &feed.generation);
-        let (parts, _) = self.difference(&partition, &all.collect(), &known.collect())?;
+        let fits = !feed.size.fit(&partition, &old, &mut Clone::clone(&known));
+        feed.size = if fits || seen.size.exact { seen.size } else { self.count_remote(actor, seen).await? };
+        feed.truncated |= feed.size.fit(&partition, &old, &mut known);
+        let all = names.into_iter().map(|name| (name, Kept::TooLarge)).collect();
+        let (parts, _) = self.difference(&partition, &all, &known)?;
         self.put_feed(actor, seen, feed, parts).await
     }
 

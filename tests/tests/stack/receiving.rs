@@ -203,6 +203,58 @@ async fn what_is_large_or_much_is_taken_or_marked() {
 }
 
 #[tokio::test]
+async fn a_peer_that_tells_too_much_is_kept_up_to_a_bound_and_its_rights_still_count() {
+    let (site, _) = site().await;
+    let ann = Follower::subscribed(&site, "peer").await;
+    let value = |letter: &str| json!(letter.repeat(340_000));
+    // What changes often is no more than it is: more bytes in all than are kept.
+    for _ in 0..50 {
+        ann.call(&ann.source.change("p00", value("a"))).await.expect(204);
+    }
+    assert_eq!(ann.kept().await.as_object().unwrap().len(), 1);
+    assert!(!ann.feed().await.unwrap().truncated);
+
+    for n in 0..60 {
+        ann.call(&ann.source.change(&format!("p{n:02}"), value("b"))).await.expect(204);
+    }
+    let feed = ann.feed().await.unwrap();
+    assert!(feed.truncated && feed.queue.last() == 110, "{:?}", feed.queue.last());
+    let kept = ann.kept().await;
+    let names: Vec<&String> = kept.as_object().unwrap().keys().collect();
+    assert!(kept.to_string().len() < 16_000_000 && names.len() > 40, "{}", names.len());
+    let actor = ann.actor().await;
+    let property = async |name: &str| actor.remote(&ann.peer).property(name).await.unwrap();
+    assert_eq!(property("p59").await, Some(RemoteValue::TooLarge), "it is there, to be read at the peer");
+    assert_eq!(property("p01").await, Some(RemoteValue::Here(value("b"))));
+
+    // What goes makes room.
+    ann.call(&ann.source.change("p01", json!(""))).await.expect(204);
+    ann.call(&ann.source.change("p59", value("c"))).await.expect(204);
+    assert_eq!(property("p59").await, Some(RemoteValue::Here(value("c"))));
+
+    let rights = json!({ "data": { "properties": { "patterns": ["p59"], "operations": ["read"] } } });
+    Answer::of(ann.as_peer(Method::POST, "/callbacks/permissions/peer").json(&rights)).await.expect(204);
+    assert_eq!(ann.kept().await.as_object().unwrap().keys().collect::<Vec<_>>(), ["p59"]);
+}
+
+#[tokio::test]
+async fn all_that_is_kept_can_be_forgotten_at_once_and_is_read_anew() {
+    let (site, _) = site().await;
+    let ann = Follower::subscribed(&site, "peer").await;
+    ann.call(&ann.source.change("color", json!("red"))).await.expect(204);
+    let actor = ann.actor().await;
+    let seen = ann.feed().await.unwrap();
+    ann.me.store().forget_remote(&ann.me.id, &seen).await.unwrap();
+    assert_eq!(ann.kept().await, json!({}));
+    assert_eq!(actor.remote(&ann.peer).property("color").await.unwrap(), None);
+    let left = ann.me.store().remote(&ann.me.id, &seen).await.unwrap();
+    assert_eq!(left.len(), 1, "the rows themselves go to the worker");
+    assert_eq!(site.drain().await.failed, 0);
+    assert!(ann.me.store().remote(&ann.me.id, &seen).await.unwrap().is_empty());
+    assert_eq!(ann.kept().await, json!({ "color": "red" }));
+}
+
+#[tokio::test]
 async fn hooks_are_told_in_order_after_it_was_stored_and_their_failures_change_nothing() {
     let told: Arc<Mutex<Vec<Told>>> = Arc::default();
     let seen = Arc::clone(&told);

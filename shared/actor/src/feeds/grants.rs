@@ -6,7 +6,7 @@ use actingweb_protocol::feed::lenient;
 use actingweb_protocol::permission::{Access, Caller, Category, Operation, PermissionOverride, Subtree};
 use actingweb_protocol::subscription::PROPERTIES;
 use actingweb_protocol::{PeerId, Timestamp};
-use actingweb_store::{FeedRecord, GrantRecord};
+use actingweb_store::{FeedRecord, GrantRecord, StoreError};
 use serde_json::{Map, Value};
 
 use super::{FeedError, Feeds};
@@ -65,8 +65,9 @@ impl Granted {
 }
 
 impl Feeds {
-    /// Stores the rights a peer grants. Kept data that may be read no more is forgotten at once; when others may be read
-    /// now, everything of that peer is read anew, by the worker.
+    /// Stores the rights a peer grants. Kept data that may be read no more is forgotten at once (all of a subscription's,
+    /// when it is too much to be looked at); when others may be read now, everything of that peer is read anew, by the
+    /// worker.
     ///
     /// # Errors
     /// Storage errors.
@@ -90,7 +91,14 @@ impl Feeds {
             if feed.scope.target != PROPERTIES {
                 continue;
             }
-            let kept = store.remote(actor.id(), &feed).await?;
+            let kept = match store.remote(actor.id(), &feed).await {
+                // Nothing of it may stay only because there is so much: all is read anew with the rights there are now.
+                Err(StoreError::TooLarge { .. }) => {
+                    store.forget_remote(actor.id(), &feed).await?;
+                    continue;
+                }
+                kept => kept?,
+            };
             let gone: Vec<&String> = kept.keys().filter(|name| !may_read(&access, name)).collect();
             store.forget_values(actor.id(), &feed, gone.iter().copied()).await?;
             forgotten.extend(gone.into_iter().cloned());

@@ -26,7 +26,8 @@ pub struct Remote<'a> {
 pub enum RemoteValue {
     /// The value; a list is an array.
     Here(Value),
-    /// The peer has one, too large to be kept here (above 350 KB): read it there.
+    /// The peer has one, too large to be kept here (above 350 KB); or it may have one, and has told more than is kept of
+    /// a subscription (10,000 names, 16 MB): read it there.
     TooLarge,
 }
 
@@ -86,12 +87,13 @@ impl<'a> Remote<'a> {
                 continue;
             }
             let mut found = self.actor.store().remote_values(self.actor.id(), &feed, &names).await?;
-            known = joined(known, found.remove(name).map(RemoteValue::from));
+            let not_kept = (feed.truncated && known.is_none()).then_some(RemoteValue::TooLarge);
+            known = joined(known, found.remove(name).map(RemoteValue::from).or(not_kept));
         }
         Ok(known)
     }
 
-    /// All properties that are kept: one call for the subscriptions, and one per MB of each.
+    /// All properties that are kept, of the first 10,000 names and 16 MB of each subscription: one call for the subscriptions, and one per MB of each.
     ///
     /// # Errors
     /// [`ActorError::TooLarge`] above 20 MB in all; storage errors.

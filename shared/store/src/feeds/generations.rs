@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{PutRequest, TransactWriteItem, WriteRequest};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::rows::value_row;
+use super::size::Size;
 use super::{FeedRecord, GAP_TIMEOUT};
 use crate::due::DueJob;
 use crate::item::Item;
@@ -33,10 +34,12 @@ pub struct Generation {
     name: String,
     /// What removes it if it never becomes valid.
     removal: DueJob,
+    size: Size,
+    truncated: bool,
 }
 
 impl Store {
-    /// Writes data as a new generation of a feed. Nobody sees it before [`Store::adopt`].
+    /// Writes data as a new generation of a feed, as much of it as is kept. Nobody sees it before [`Store::adopt`].
     ///
     /// # Errors
     /// [`StoreError`]; what was written by then is removed later.
@@ -54,7 +57,13 @@ impl Store {
         let partition = feed.partition(actor, &name);
         let mut batches: Vec<Vec<Item>> = vec![Vec::new()];
         let mut bytes = 0;
+        let mut kept_size = Size::default();
+        let mut truncated = false;
         for row in data.iter().filter_map(|(name, kept): (&String, &Kept)| value_row(&partition, name, kept)) {
+            if !kept_size.take(&row) {
+                truncated = true;
+                continue;
+            }
             let size = crate::item::size(&row);
             let full = |batch: &Vec<Item>| batch.len() == 25 || bytes + size > MAX_BATCH_BYTES;
             if batches.last().is_none_or(full) {
@@ -67,7 +76,10 @@ impl Store {
         let filled = batches.into_iter().filter(|batch| !batch.is_empty());
         let writes = stream::iter(filled).map(|batch| self.put_batch(batch)).buffer_unordered(CONCURRENT_BATCHES);
         writes.try_collect::<()>().await?;
-        Ok(Generation { name, removal })
+        if truncated {
+            tracing::warn!(peer = %feed.peer, subscription = feed.id, "a peer has more than is kept of one subscription");
+        }
+        Ok(Generation { name, removal, size: kept_size, truncated })
     }
 
     /// Makes a generation valid that holds everything up to number `sequence`, in one write with what the feed now knows
@@ -117,12 +129,35 @@ impl Store {
         generation: &Generation,
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         feed.generation.clone_from(&generation.name);
+        feed.size = generation.size;
+        feed.truncated = generation.truncated;
         let mut parts = vec![self.delete_part(generation.removal.key(), None)?];
         if seen.has_data() {
             let removal = seen.removal(actor, &seen.generation);
             parts.push(self.due_part(actor, self.now().plus(LINGERS), removal)?);
         }
         Ok(parts)
+    }
+
+    /// Forgets all that is kept of a feed, at once for those who read it, whatever else happens to the feed; everything
+    /// is then to be read anew. Its cost does not depend on how much there is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_remote(&self, actor: &ActorId, seen: &FeedRecord) -> Result<(), StoreError> {
+        let mut pause = self.pauses();
+        let mut seen = seen.clone();
+        while seen.has_data() {
+            let mut parts = vec![self.due_part(actor, self.now(), seen.removal(actor, &seen.generation))?];
+            let feed = FeedRecord { generation: String::new(), size: Size::default(), stale: true, ..seen.clone() };
+            parts.push(self.due_part(actor, self.now(), feed.resync())?);
+            match self.put_feed(actor, &seen, feed, parts).await? {
+                Ok(_) | Err(None) => return Ok(()),
+                Err(Some(current)) => seen = current,
+            }
+            pause.wait("TransactWriteItems", "others are writing the same feed".to_owned()).await?;
+        }
+        Ok(())
     }
 
     async fn put_batch(&self, rows: Vec<Item>) -> Result<(), StoreError> {

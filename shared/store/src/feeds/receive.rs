@@ -170,15 +170,29 @@ impl Store {
         names: &BTreeSet<String>,
         now: &[Pending],
     ) -> Result<Result<FeedRecord, Option<FeedRecord>>, StoreError> {
-        let known = names_that_matter(path, names, now);
+        let all = seen.size.exact || seen.truncated;
+        let known = if all { names.clone() } else { names_that_matter(path, names, now) };
         let old = self.remote_values(actor, seen, &known).await?;
         let mut new = old.clone();
         let mut feed = seen.clone();
+        if seen.truncated {
+            // The peer may have what is not here.
+            for name in names {
+                new.entry(name.clone()).or_insert(Kept::TooLarge);
+            }
+        }
         for diff in now {
             feed.doubtful.append(&mut apply(&mut new, path, &diff.data).doubtful);
         }
         if !seen.has_data() {
             feed.generation = self.nonce();
+        }
+        if feed.size.fit(&feed.partition(actor, &feed.generation), &old, &mut new) {
+            if !seen.size.exact {
+                let counted = FeedRecord { size: self.count_remote(actor, seen).await?, ..seen.clone() };
+                return Box::pin(self.apply_step(actor, &counted, path, names, now)).await;
+            }
+            feed.truncated = true;
         }
         // A name that was not read is written or deleted, whatever is there.
         let mut before = old;
@@ -200,8 +214,14 @@ impl Store {
         path: &[&str],
         now: &[Pending],
     ) -> Result<Result<FeedRecord, Option<FeedRecord>>, StoreError> {
-        let mut data = self.remote(actor, seen).await?;
         let mut feed = seen.clone();
+        if seen.truncated {
+            // What is not here cannot be changed here.
+            feed.stale = true;
+            let parts = self.advance(actor, seen, &mut feed, now)?;
+            return self.put_feed(actor, seen, feed, parts).await;
+        }
+        let mut data = self.remote(actor, seen).await?;
         for diff in now {
             feed.doubtful.append(&mut apply(&mut data, path, &diff.data).doubtful);
         }

@@ -12,6 +12,7 @@
 //! `cargo bench -p actingweb-tests --bench dispatch -- [--samples N] [--calls N]`
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::disallowed_methods,

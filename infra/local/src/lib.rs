@@ -18,6 +18,11 @@ mod standins;
 pub mod testing;
 mod welcome;
 
+/// Compiles and runs the examples of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct Guide;
+
 pub use dead_letters::dead_letters;
 pub use error::StartError;
 pub use openapi::openapi;

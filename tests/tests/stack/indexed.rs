@@ -338,7 +338,7 @@ async fn a_value_that_changes_during_the_search_is_not_found() {
         }
         actor.write_property(&name, &json!("after"), seen.as_ref()).await.unwrap();
     };
-    let (found, ()) = join(directory.find("email", "before"), change).await;
+    let (found, ()) = join(Box::pin(directory.find("email", "before")), change).await;
     site.meter().heal();
     assert_eq!(found.unwrap().actors.len(), 0);
 }

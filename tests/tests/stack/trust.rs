@@ -356,3 +356,35 @@ async fn a_deleted_actor_takes_leave_of_its_peers() {
     let left: Vec<_> = left.iter().filter(of_ann).map(|item| item["sk"].clone()).collect();
     assert_eq!(left, [json!("ACTOR")]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_ask_each_other_at_once_agree_on_one_secret() {
+    let (here, there) = (site().await, site().await);
+    for round in 0..20 {
+        let (ann, bob) = (here.actor(&format!("ann{round}")).await, there.actor(&format!("bob{round}")).await);
+        both_ask(&ann, &bob, round).await;
+    }
+}
+
+async fn both_ask(ann: &Owner, bob: &Owner, round: usize) {
+    let to = |peer: &Owner| json!({ "url": peer.url, "relationship": "friend" });
+    let (to_bob, to_ann) = (to(bob), to(ann));
+    let (one, other) = (ann.post("/trust", &to_bob), bob.post("/trust", &to_ann));
+    let (one, other) = match round % 2 {
+        0 => futures_util::future::join(one, other).await,
+        // The one who was asked asks, too, instead of approving.
+        _ => (one.await, other.await),
+    };
+    (one.expect(201), other.expect(201));
+    let (at_ann, at_bob) = (format!("/trust/friend/{}", bob.id), format!("/trust/friend/{}", ann.id));
+    let (at_ann, at_bob) = (ann.get(&at_ann).await.expect(200).json(), bob.get(&at_bob).await.expect(200).json());
+    for row in [&at_ann, &at_bob] {
+        assert_eq!((&row["approved"], &row["peer_approved"]), (&json!(true), &json!(true)), "round {round}: {row}");
+    }
+    assert_eq!(at_ann["secret"], at_bob["secret"], "round {round}");
+    let secret = at_ann["secret"].as_str().unwrap();
+    for owner in [ann, bob] {
+        owner.put("/properties/color", &json!("blue")).await.expect(204);
+        Answer::of(as_peer(owner, secret, Method::GET, "/properties/color")).await.expect(200);
+    }
+}

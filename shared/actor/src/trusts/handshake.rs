@@ -81,19 +81,9 @@ impl Trusts {
             return Err(TrustError::Invalid("`url` is this actor itself".to_owned()));
         }
 
-        let before = actor.store().trust(actor.id(), &peer).await?;
-        if let Some(before) = before.as_ref().filter(|before| before.base_uri != base_uri) {
-            // An id is what a server says it is. Whoever says that of another would get what that one subscribed to and
-            // speak in its name.
-            let place = &before.base_uri;
-            return Err(TrustError::Conflict(format!(
-                "there is a relationship with a peer of the same id at {place}: end it first, or change its `baseuri` if \
-                 the peer moved"
-            )));
-        }
         let secret = self.fresh();
         let (sealed, secret_hash) = self.seal(actor.id(), &peer, &secret)?;
-        let record = TrustRecord {
+        let wanted = TrustRecord {
             base_uri,
             kind,
             agreed: relationship.clone(),
@@ -108,19 +98,14 @@ impl Trusts {
             next: None,
             established_via: "trust".to_owned(),
             created_at: self.shared.clock.now(),
-            permissions: before.as_ref().and_then(|before| before.permissions.clone()),
+            permissions: None,
             initiated: true,
             expires: None,
             breaker: Breaker::default(),
             version: String::new(),
             peer,
         };
-        let asked = match actor.store().put_trust(actor.id(), before.as_ref(), record, &[]).await? {
-            TrustOutcome::Written(asked) => *asked,
-            TrustOutcome::Stale | TrustOutcome::SecretTaken => {
-                return Err(TrustError::Conflict("the relationship changed at the same time: try again".to_owned()));
-            }
-        };
+        let (before, asked) = self.put_asked(actor, wanted).await?;
         let body = json!({
             "baseuri": self.root_of(actor.id()),
             "id": actor.id(),
@@ -131,23 +116,58 @@ impl Trusts {
         });
         let path = format!("trust/{}", asked.relationship);
         // A peer that says what is wrong with a request may repeat it.
+        let old_hash = before.as_ref().map(|before| before.secret_hash.clone());
         let hidden = [Secret::new(secret.as_str()), Secret::new(asked.verification_token.as_str())];
         match self.peers.post(&address, &path).json(&body).hiding(&hidden).send().await {
-            Ok(reply) if reply.status() == StatusCode::CREATED => self.accepted(actor, asked).await,
+            Ok(reply) if reply.status() == StatusCode::CREATED => self.accepted(actor, asked, before, &reply).await,
             Ok(reply) if reply.status() == StatusCode::ACCEPTED => {
                 Ok(Trusted { trust: asked, steps: vec![TrustStep::Initiated] })
             }
             Ok(reply) => {
                 self.undo(actor, &asked, before, false).await?;
-                Err(TrustError::Peer(format!("the peer answered {} where 201 or 202 is due", reply.status())))
+                let error = format!("the peer answered {} where 201 or 202 is due", reply.status());
+                self.unless_both_asked(actor, &asked, old_hash, TrustError::Peer(error)).await
             }
             Err(error) => {
                 // Perhaps the peer has the request all the same.
                 let unknown = matches!(error, PeerError::Interrupted { .. } | PeerError::TimedOut);
                 self.undo(actor, &asked, before, unknown).await?;
-                Err(failed("the peer did not take the request", &error))
+                let error = failed("the peer did not take the request", &error);
+                self.unless_both_asked(actor, &asked, old_hash, error).await
             }
         }
+    }
+
+    /// Writes what is asked for, and gives what was there before.
+    async fn put_asked(
+        &self,
+        actor: &Actor,
+        wanted: TrustRecord,
+    ) -> Result<(Option<TrustRecord>, TrustRecord), TrustError> {
+        let mut before = actor.store().trust(actor.id(), &wanted.peer).await?;
+        for _ in 0..ROUNDS {
+            if let Some(before) = before.as_ref().filter(|before| before.base_uri != wanted.base_uri) {
+                // An id is what a server says it is. Whoever says that of another would get what that one subscribed to
+                // and speak in its name.
+                let place = &before.base_uri;
+                return Err(TrustError::Conflict(format!(
+                    "there is a relationship with a peer of the same id at {place}: end it first, or change its \
+                     `baseuri` if the peer moved"
+                )));
+            }
+            let mut record = wanted.clone();
+            record.permissions = before.as_ref().and_then(|before| before.permissions.clone());
+            match actor.store().put_trust(actor.id(), before.as_ref(), record, &[]).await? {
+                TrustOutcome::Written(asked) => return Ok((before, *asked)),
+                TrustOutcome::SecretTaken => break,
+                TrustOutcome::Stale => before = actor.store().trust(actor.id(), &wanted.peer).await?,
+            }
+            // The peer asked in between, which is no reason not to ask; anything else is.
+            if before.as_ref().is_some_and(|before| before.initiated) {
+                break;
+            }
+        }
+        Err(TrustError::Conflict("the relationship changed at the same time: try again".to_owned()))
     }
 
     /// Who answers at a URL: its id and its type.
@@ -178,19 +198,62 @@ impl Trusts {
         }
     }
 
-    /// The peer approved at once.
-    async fn accepted(&self, actor: &Actor, asked: TrustRecord) -> Result<Trusted, TrustError> {
-        let change = |seen: &TrustRecord| {
-            let changed = TrustRecord { peer_approved: true, ..seen.clone() };
-            Ok((!seen.peer_approved).then_some((changed, Vec::new())))
+    /// The peer approved at once. When it had asked, too, and its request is the one that counts, it answers with the
+    /// secret of that one.
+    async fn accepted(
+        &self,
+        actor: &Actor,
+        asked: TrustRecord,
+        undone: Option<TrustRecord>,
+        reply: &PeerReply,
+    ) -> Result<Trusted, TrustError> {
+        let body = reply.json::<Value>().unwrap_or_default();
+        let theirs = body.get("secret").and_then(Value::as_str).filter(|secret| check_secret(secret).is_ok());
+        let theirs = match theirs.filter(|_| !prevails(actor, &asked.peer)) {
+            Some(secret) => Some(self.seal(actor.id(), &asked.peer, secret)?),
+            None => None,
         };
-        let (before, trust) = self.update(actor, asked, change).await?;
+        let change = |seen: &TrustRecord| {
+            let mut changed = TrustRecord { peer_approved: true, ..seen.clone() };
+            // Unless the peer's own request came first.
+            let ours = seen.secret_hash == asked.secret_hash;
+            if let Some((sealed, hash)) = theirs.as_ref().filter(|(_, hash)| ours && *hash != seen.secret_hash) {
+                changed.secret.clone_from(sealed);
+                changed.secret_hash.clone_from(hash);
+            }
+            Ok((changed != *seen).then_some((changed, Vec::new())))
+        };
+        let (before, trust) = match self.update(actor, asked.clone(), change).await {
+            Err(error @ TrustError::Forbidden(_)) => {
+                self.undo(actor, &asked, undone, true).await?;
+                return Err(error);
+            }
+            updated => updated?,
+        };
         let mut steps = vec![TrustStep::Initiated];
         // The peer may have said so by itself in between, and hooks have heard of it then.
         if !before.peer_approved {
             steps.push(TrustStep::FullyApprovedRemote);
         }
         Ok(Trusted { trust, steps })
+    }
+
+    /// A request may fail only because the peer's own request came first and counts: then there is what was asked for.
+    async fn unless_both_asked(
+        &self,
+        actor: &Actor,
+        asked: &TrustRecord,
+        old_hash: Option<String>,
+        error: TrustError,
+    ) -> Result<Trusted, TrustError> {
+        let now = actor.store().trust(actor.id(), &asked.peer).await?;
+        let agreed = |now: &TrustRecord| {
+            now.initiated && now.approved && now.peer_approved && now.relationship == asked.relationship
+        };
+        match now.filter(|now| agreed(now) && Some(&now.secret_hash) != old_hash.as_ref()) {
+            Some(trust) => Ok(Trusted { trust, steps: vec![TrustStep::Initiated] }),
+            None => Err(error),
+        }
     }
 
     /// Takes a request back that the peer did not take. A peer that perhaps has it is told to forget it.
@@ -225,6 +288,10 @@ impl Trusts {
     /// root itself, begins it anew, unapproved. The default relationship is approved at once if the application says so
     /// and the peer is verified; any other waits for this side, for seven days.
     ///
+    /// When this side has asked the peer for the same and was not answered, both want it: it is approved on both sides,
+    /// with the secret of the one whose id is smaller (as text). The other learns it from that one's request or from the
+    /// answer to its own, whichever comes first.
+    ///
     /// # Errors
     /// [`TrustError::Forbidden`] for one that is not taken, [`TrustError::Full`] when too many wait.
     pub async fn receive(
@@ -250,10 +317,10 @@ impl Trusts {
             }
         };
         self.check_room(actor, seen.as_ref(), &base_uri).await?;
-        let verified = match (request.secret.as_str(), request.verify.as_str()) {
-            ("", _) | (_, "") => false,
-            (secret, token) => self.verify(actor, address, &request.relationship, secret, token).await,
-        };
+        let token = request.verify.clone();
+        let verified = !request.secret.is_empty()
+            && !token.is_empty()
+            && self.verify(actor, &address, &request.relationship, &secret, &token).await;
         let rules = self.rules();
         let approved = rules.auto_accept && verified && request.relationship == rules.default_relationship;
         let (sealed, secret_hash) = self.seal(actor.id(), &peer, &secret)?;
@@ -282,24 +349,40 @@ impl Trusts {
         };
         for _ in 0..ROUNDS {
             let mut record = wanted.clone();
+            let mut approval = approved.then_some(TrustStep::FullyApprovedLocal);
             if let Some(seen) = &seen {
                 if seen.base_uri != record.base_uri || !verified {
                     return Err(not_taken());
                 }
                 // What its owner took from it stays taken.
                 record.permissions.clone_from(&seen.permissions);
+                if seen.initiated && seen.approved && seen.relationship == record.relationship {
+                    if seen.peer_approved && seen.secret_hash == record.secret_hash {
+                        // Known from the answer to this side's own request.
+                        return Ok(Trusted { trust: seen.clone(), steps: Vec::new() });
+                    }
+                    if !seen.peer_approved {
+                        record = both_asked(actor, seen, record);
+                        approval = Some(TrustStep::FullyApprovedRemote);
+                    }
+                }
             }
             match actor.store().put_trust(actor.id(), seen.as_ref(), record, &[]).await? {
                 TrustOutcome::Written(trust) => {
                     if seen.is_none() && trust.expires.is_some() {
                         self.keep_room(actor, &trust).await?;
                     }
-                    let approval = approved.then_some(TrustStep::FullyApprovedLocal);
                     let steps = std::iter::once(TrustStep::RequestReceived).chain(approval).collect();
                     return Ok(Trusted { trust: *trust, steps });
                 }
                 TrustOutcome::SecretTaken => return Err(not_taken()),
-                TrustOutcome::Stale => seen = actor.store().trust(actor.id(), &wanted.peer).await?,
+                TrustOutcome::Stale => {
+                    seen = actor.store().trust(actor.id(), &wanted.peer).await?;
+                    // What came in between may be this side's own request, which the peer took in the place of its own.
+                    if verified && !self.verify(actor, &address, &wanted.relationship, &secret, &token).await {
+                        return Err(not_taken());
+                    }
+                }
             }
         }
         Err(TrustError::Conflict("the relationship kept changing at the same time: try again".to_owned()))
@@ -336,8 +419,15 @@ impl Trusts {
     }
 
     /// Whether the peer's URL root knows this request: it answers, to the secret, with the token.
-    async fn verify(&self, actor: &Actor, address: PeerAddress, relationship: &str, secret: &str, token: &str) -> bool {
-        let address = address.with_secret(Secret::new(secret));
+    async fn verify(
+        &self,
+        actor: &Actor,
+        address: &PeerAddress,
+        relationship: &str,
+        secret: &str,
+        token: &str,
+    ) -> bool {
+        let address = address.clone().with_secret(Secret::new(secret));
         let path = format!("trust/{relationship}/{}", actor.id());
         // Anything but a success is an error, whatever it says.
         let reply = self.peers.get(&address, &path).deadline(within(CONFIRMATION)).send().await;
@@ -359,6 +449,19 @@ fn read_peer(id: &str) -> Result<PeerId, String> {
     match PeerId::parse(id) {
         Ok(_) if id == "desc" => Err("`desc` is no peer's id".to_owned()),
         parsed => parsed.map_err(|error| error.to_string()),
+    }
+}
+
+/// Whether this actor's request counts when both ask at once.
+fn prevails(actor: &Actor, peer: &PeerId) -> bool {
+    actor.id().as_str() < peer.as_str()
+}
+
+/// What there is between two that ask each other: `ours` was not answered yet, `theirs` is proved.
+fn both_asked(actor: &Actor, ours: &TrustRecord, theirs: TrustRecord) -> TrustRecord {
+    match prevails(actor, &ours.peer) {
+        true => TrustRecord { peer_approved: true, ..ours.clone() },
+        false => TrustRecord { approved: true, initiated: true, expires: None, ..theirs },
     }
 }
 

@@ -55,7 +55,8 @@ impl Request<'_> {
         let (mut shown, mut bytes) = (Vec::new(), 0);
         loop {
             let read = self.admission.actor.diffs(subscription, after, DIFFS_AT_ONCE).await?;
-            let is_last = read.len() < DIFFS_AT_ONCE;
+            let ends = |diff: &Diff| diff.sequence >= subscription.sequence;
+            let is_last = read.len() < DIFFS_AT_ONCE || read.last().is_some_and(ends);
             let told: Vec<_> = read.iter().map(|diff| entry(telling, diff)).collect();
             let mut told = stream::iter(told).buffered(CONCURRENT_HOOKS);
             while let Some((sequence, entry)) = told.next().await {

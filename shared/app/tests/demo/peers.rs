@@ -17,7 +17,7 @@ const A_WHILE: Duration = Duration::from_millis(300);
 async fn party() -> (World, [(&'static str, &'static str, &'static str); 7]) {
     let world = World::start().await;
     let services = world.services.url().to_owned();
-    let (ann, inbox) = (&world.actor, format!("{services}/inbox"));
+    let inbox = format!("{services}/inbox");
     world.knows("bob", &inbox, |_| {}).await;
     world.knows("carol", &format!("{inbox}/carol/"), |_| {}).await;
     world.knows("inside", "http://10.0.0.1/actor", |_| {}).await;

@@ -156,25 +156,36 @@ impl Site {
         let mut items = Vec::new();
         let mut scan = json!({ "TableName": inside.config.table, "ConsistentRead": true });
         loop {
-            // Engines on this machine want the form of a signature, and check none.
-            let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, \
-                             SignedHeaders=host, Signature=none";
-            let request = self.http.post(inside.meter.url()).body(scan.to_string());
-            let headers = [
-                ("content-type", "application/x-amz-json-1.0"),
-                ("x-amz-target", "DynamoDB_20120810.Scan"),
-                ("x-amz-date", "20260101T000000Z"),
-                ("authorization", signature),
-            ];
-            let page =
-                Answer::of(headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)));
-            let page = page.await.expect(200).json();
+            let page = self.engine("Scan", &scan).await;
             items.extend(page["Items"].as_array().into_iter().flatten().map(plain));
             match page.get("LastEvaluatedKey") {
                 Some(key) => scan["ExclusiveStartKey"] = key.clone(),
                 None => return items,
             }
         }
+    }
+
+    /// Writes an item, with the types of its attributes, behind the program's back.
+    pub async fn put_item(&self, item: &Value) {
+        self.engine("PutItem", &json!({ "TableName": self.inside().config.table, "Item": item })).await;
+    }
+
+    async fn engine(&self, operation: &str, body: &Value) -> Value {
+        // Engines on this machine want the form of a signature, and check none.
+        let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, \
+                         SignedHeaders=host, Signature=none";
+        let request = self.http.post(self.inside().meter.url()).body(body.to_string());
+        let target = format!("DynamoDB_20120810.{operation}");
+        let headers = [
+            ("content-type", "application/x-amz-json-1.0"),
+            ("x-amz-target", target.as_str()),
+            ("x-amz-date", "20260101T000000Z"),
+            ("authorization", signature),
+        ];
+        Answer::of(headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)))
+            .await
+            .expect(200)
+            .json()
     }
 
     /// A new actor.

@@ -255,6 +255,36 @@ async fn all_that_is_kept_can_be_forgotten_at_once_and_is_read_anew() {
 }
 
 #[tokio::test]
+async fn rights_that_go_take_everything_along_when_it_is_too_much_to_look_at() {
+    let (site, _) = site().await;
+    let ann = Follower::subscribed(&site, "peer").await;
+    for name in ["color", "secret"] {
+        ann.call(&ann.source.change(name, json!("red"))).await.expect(204);
+    }
+    let table = site.table().await;
+    let row = table.iter().find(|row| row["name"] == "secret" && row["value"] == "\"red\"").unwrap();
+    let large = json!("x".repeat(390_000)).to_string();
+    for n in 0..55 {
+        let name = format!("p{n:02}");
+        let sort_key = row["sk"].as_str().unwrap().replace("secret", &name);
+        let mut item = json!({ "pk": { "S": row["pk"] }, "sk": { "S": sort_key }, "v": { "N": row["v"] } });
+        for (key, value) in [("name", name.as_str()), ("kind", "value"), ("value", large.as_str())] {
+            item[key] = json!({ "S": value });
+        }
+        site.put_item(&item).await;
+    }
+    let actor = ann.actor().await;
+    assert!(actor.remote(&ann.peer).properties().await.is_err(), "more than can be read at once");
+
+    let rights = json!({ "data": { "properties": { "patterns": ["color"], "operations": ["read"] } } });
+    Answer::of(ann.as_peer(Method::POST, "/callbacks/permissions/peer").json(&rights)).await.expect(204);
+    assert_eq!(actor.remote(&ann.peer).property("secret").await.unwrap(), None, "forgotten");
+    ann.source.change_silently("secret", json!(""));
+    assert_eq!(site.drain().await.failed, 0);
+    assert_eq!(ann.kept().await["color"], "red", "and what may be read was read anew");
+}
+
+#[tokio::test]
 async fn hooks_are_told_in_order_after_it_was_stored_and_their_failures_change_nothing() {
     let told: Arc<Mutex<Vec<Told>>> = Arc::default();
     let seen = Arc::clone(&told);

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actingweb_hooks::prelude::*;
+use actingweb_protocol::Deadline;
+use actingweb_runtime::handle_event;
 use actingweb_tests::{Answer, Faults, Owner, Site};
 
 /// What each storage call takes: long beside what goes on between two of them.
@@ -165,4 +167,64 @@ async fn a_listing_names_every_property_hook_that_ran_out_of_time() {
     assert!(!unfinished.is_empty() && unfinished.iter().all(|hook| *hook == "b" || *hook == "d"), "{problem}");
     ann.get("/properties/a").await.expect(200);
     assert_eq!(ann.get("/properties/d").await.problem(504).json()["unfinished"], json!(["d"]));
+}
+
+#[tokio::test]
+async fn property_hooks_of_one_listing_run_at_the_same_time() {
+    // Each waits for the other three: one after another they would wait for ever.
+    async fn meet(State(meeting): State<tokio::sync::Barrier>) -> Result<Verdict, HookError> {
+        meeting.wait().await;
+        Ok(Verdict::Keep)
+    }
+    let properties = json!({ "a": 1, "b": 2, "c": 3, "d": 4 });
+    let app = App::new("urn:actingweb:example.com:cancelled").state(tokio::sync::Barrier::new(4)).property("*", meet);
+    let site = Site::of(app).await;
+    let ann = site.actor("ann").await;
+    ann.post("/properties", &properties).await.expect(201);
+    assert_eq!(ann.get("/properties").await.expect(200).json(), properties);
+}
+
+/// How long a hook has, whose own limit is no limit, in an invocation that has this long.
+async fn remaining_of(invocation: Duration) -> Duration {
+    fn remaining(ctx: Context) -> Result<u64, HookError> {
+        Ok(u64::try_from(ctx.remaining().as_millis()).unwrap_or(u64::MAX))
+    }
+    let app = App::new("urn:actingweb:example.com:cancelled")
+        .path_rule("", "methods", "POST", "a")
+        .method("remaining", remaining)
+        .deadline(Duration::from_secs(3600));
+    let site = Site::of(app).await;
+    let ann = site.actor("ann").await;
+    let path = format!("/{}/methods/remaining", ann.id);
+    let event = json!({
+        "version": "2.0",
+        "routeKey": "ANY /{actor}/methods/{rest+}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": { "host": site.host(), "content-type": "application/json" },
+        "requestContext": {
+            "http": { "method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "" },
+            "stage": "$default", "requestId": "1", "domainName": site.host(), "accountId": "1", "apiId": "1",
+            "domainPrefix": "a", "routeKey": "$default", "time": "", "timeEpoch": 0,
+        },
+        "body": "{}",
+        "isBase64Encoded": false,
+    });
+    let ends = Deadline::after(tokio::time::Instant::now().into_std(), invocation);
+    let router = actingweb_local::router(site.state().clone());
+    let reply = handle_event(router, event, Some(ends)).await.unwrap();
+    assert_eq!(reply["statusCode"], 200, "{reply}");
+    Duration::from_millis(reply["body"].as_str().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_hook_ends_before_its_invocation_and_before_the_gateway_stops_waiting() {
+    let reserve = actingweb_hooks::Limits::default().reserve;
+    for (invocation, at_most) in [(120, 29), (40, 29), (20, 20)] {
+        let remaining = remaining_of(Duration::from_secs(invocation)).await;
+        let at_most = Duration::from_secs(at_most) - reserve;
+        assert!(remaining <= at_most, "{remaining:?} of {invocation} s");
+        // What it lacks was spent on the way.
+        assert!(remaining > at_most - Duration::from_secs(5), "{remaining:?} of {invocation} s");
+    }
 }

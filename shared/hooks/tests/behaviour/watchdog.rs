@@ -44,6 +44,8 @@ async fn a_hook_that_blocks_is_logged_with_the_fix() {
         for part in ["WARN", hook, function, "blocked_ms=", "threshold_ms=1", "blocking(..)"] {
             assert!(line.contains(part), "`{part}` in {line}");
         }
+        let blocked = line.split("blocked_ms=").nth(1).unwrap().split(' ').next().unwrap();
+        assert!(blocked.parse::<u64>().unwrap() >= 5, "{line}");
     }
 }
 

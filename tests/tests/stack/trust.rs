@@ -375,7 +375,8 @@ async fn both_ask(ann: &Owner, bob: &Owner, round: usize) {
         // The one who was asked asks, too, instead of approving.
         _ => (one.await, other.await),
     };
-    (one.expect(201), other.expect(201));
+    one.expect(201);
+    other.expect(201);
     let (at_ann, at_bob) = (format!("/trust/friend/{}", bob.id), format!("/trust/friend/{}", ann.id));
     let (at_ann, at_bob) = (ann.get(&at_ann).await.expect(200).json(), bob.get(&at_bob).await.expect(200).json());
     for row in [&at_ann, &at_bob] {

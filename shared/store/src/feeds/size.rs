@@ -86,3 +86,45 @@ impl Store {
         Ok(size)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actingweb_protocol::feed::Kept;
+    use serde_json::json;
+
+    use super::*;
+
+    fn values(names: impl Iterator<Item = u64>, value: &str) -> Remote {
+        names.map(|n| (format!("p{n:05}"), Kept::Value(json!(value)))).collect()
+    }
+
+    #[test]
+    fn names_are_taken_until_there_is_no_room_and_what_goes_makes_room() {
+        let mut size = Size::default();
+        let mut all = values(0..MAX_REMOTE_NAMES + 5, "x");
+        assert!(size.fit("partition", &Remote::new(), &mut all));
+        assert_eq!((size.names, all.len() as u64), (MAX_REMOTE_NAMES, MAX_REMOTE_NAMES));
+
+        let full = size;
+        let mut one = values(20_000..20_001, "x");
+        assert!(size.fit("partition", &Remote::new(), &mut one) && one.is_empty());
+        assert_eq!(size, full, "what is left out does not count");
+        assert!(!size.fit("partition", &values(0..1, "x"), &mut values(20_000..20_001, "x")), "one goes, one comes");
+        assert_eq!(size, full);
+    }
+
+    #[test]
+    fn bytes_count_by_what_replaces_what() {
+        let mut size = Size::default();
+        let small = values(0..1, "x");
+        assert!(!size.fit("partition", &Remote::new(), &mut small.clone()));
+        let before = size;
+        let mut large = values(0..1, &"x".repeat(1_000));
+        assert!(!size.fit("partition", &small, &mut large));
+        assert_eq!((size.names, size.bytes), (1, before.bytes + 999));
+        assert!(!size.fit("partition", &large, &mut small.clone()));
+        assert_eq!(size, before);
+        assert!(!size.fit("partition", &small, &mut Remote::new()));
+        assert_eq!(size, Size::default());
+    }
+}

@@ -10,12 +10,12 @@ const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// 204 when a hook took the message; 404 when none did, and where there is no token or no hook.
 pub(crate) async fn bot(State(state): State<AppState>, headers: HeaderMap, incoming: Incoming) -> Reply {
-    let Some(token) = state.bot_token.as_ref().filter(|_| state.hooks.has_bot_hooks()) else {
-        return Err(Problem::not_found("this application takes no messages"));
-    };
     if incoming.verb != Verb::Post {
         return Err(Problem::method_not_allowed("POST"));
     }
+    let Some(token) = state.bot_token.as_ref().filter(|_| state.hooks.has_bot_hooks()) else {
+        return Err(Problem::not_found("this application takes no messages"));
+    };
     if incoming.payload.bytes.len() > MAX_MESSAGE_BYTES {
         return Err(Problem::too_large(format!("the body is larger than {MAX_MESSAGE_BYTES} bytes")));
     }

@@ -55,7 +55,7 @@ async fn a_message_reaches_the_application_and_through_it_an_actor() {
 }
 
 #[tokio::test]
-async fn without_a_token_or_a_hook_there_is_no_such_path() {
+async fn without_a_token_or_a_hook_nothing_takes_messages() {
     let without_token = Site::of(app()).await;
     let without_hook = Site::adjusted(App::new("urn:actingweb:example.com:bot"), |state| {
         state.bot_token = Some(BotToken::new(TOKEN));
@@ -63,6 +63,6 @@ async fn without_a_token_or_a_hook_there_is_no_such_path() {
     .await;
     for site in [without_token, without_hook] {
         send(&site, TOKEN, "{}").await.problem(404);
-        site.send(Method::GET, "/bot").await.problem(404);
+        site.send(Method::GET, "/bot").await.problem(405);
     }
 }

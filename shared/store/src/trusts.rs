@@ -131,7 +131,8 @@ impl TrustRecord {
             ("established_via", &self.established_via),
             ("version", &self.version),
         ];
-        row.extend(texts.map(|(name, value)| (name.to_owned(), text(value))));
+        let some = texts.into_iter().filter(|(_, value)| !value.is_empty());
+        row.extend(some.map(|(name, value)| (name.to_owned(), text(value))));
         let numbers = [
             ("approved", self.approved.into()),
             ("peer_approved", self.peer_approved.into()),
@@ -153,19 +154,20 @@ impl TrustRecord {
 
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         let owned = |name: &str| row.text(name).map(str::to_owned);
+        let or_empty = |name: &str| Ok::<_, StoreError>(row.optional_text(name)?.unwrap_or_default().to_owned());
         let flag = |name: &str| Ok::<_, StoreError>(row.optional_number(name)? == Some(1));
         let failures = row.optional_number("failures")?.unwrap_or_default();
         Ok(Self {
             peer: PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")))?,
             base_uri: owned("base_uri")?,
-            kind: owned("kind")?,
+            kind: or_empty("kind")?,
             relationship: owned("relationship")?,
             agreed: owned("agreed")?,
-            desc: owned("desc")?,
+            desc: or_empty("desc")?,
             approved: flag("approved")?,
             peer_approved: flag("peer_approved")?,
             verified: flag("verified")?,
-            verification_token: owned("verification_token")?,
+            verification_token: or_empty("verification_token")?,
             secret: owned("secret")?,
             secret_hash: owned("secret_hash")?,
             next: match (row.optional_text("next_secret")?, row.optional_text("next_hash")?) {

@@ -2,7 +2,8 @@
 //!
 //! The engine numbers a stream's records by looking for the highest number there is, without an index, and never
 //! removes one. Measured on 20,000 writes of 500 bytes, a write took 4 ms instead of 0.06, and more with each write. An
-//! index over the numbers makes it constant again; on a file, [`trim`] removes what is old.
+//! index over the numbers makes it constant again; on a file,
+//! [`Engine::trim_streams`](crate::engine::Engine::trim_streams) removes what is old.
 
 use std::path::Path;
 use std::time::Duration;

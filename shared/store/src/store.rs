@@ -168,8 +168,12 @@ impl Store {
     }
 
     async fn delete_chunk(&self, keys: Vec<Item>) -> Result<(), StoreError> {
+        self.write_batch(keys.iter().map(delete_request).collect::<Result<_, _>>()?).await
+    }
+
+    /// Makes up to 25 unconditional writes in one call, again until none is left unprocessed.
+    pub(crate) async fn write_batch(&self, mut writes: Vec<WriteRequest>) -> Result<(), StoreError> {
         let mut pause = self.pauses();
-        let mut writes = keys.iter().map(delete_request).collect::<Result<Vec<_>, _>>()?;
         loop {
             let requests = HashMap::from([(self.inner.table.clone(), std::mem::take(&mut writes))]);
             let call = self.inner.client.batch_write_item().set_request_items(Some(requests));

@@ -1,6 +1,5 @@
 //! Data that was read anew: written beside the old, valid from one write on.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use actingweb_protocol::ActorId;
@@ -161,18 +160,7 @@ impl Store {
     }
 
     async fn put_batch(&self, rows: Vec<Item>) -> Result<(), StoreError> {
-        let mut pause = self.pauses();
-        let mut writes = rows.into_iter().map(put_request).collect::<Result<Vec<_>, _>>()?;
-        loop {
-            let requests = HashMap::from([(self.inner.table.clone(), std::mem::take(&mut writes))]);
-            let call = self.inner.client.batch_write_item().set_request_items(Some(requests));
-            let output = self.call("BatchWriteItem", || call.clone().send()).await?;
-            writes = output.unprocessed_items.into_iter().flatten().flat_map(|(_, rest)| rest).collect();
-            if writes.is_empty() {
-                return Ok(());
-            }
-            pause.wait("BatchWriteItem", "unprocessed items".to_owned()).await?;
-        }
+        self.write_batch(rows.into_iter().map(put_request).collect::<Result<_, _>>()?).await
     }
 }
 

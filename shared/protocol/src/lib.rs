@@ -15,6 +15,7 @@ pub mod options;
 pub mod permission;
 pub mod rank;
 pub mod retry;
+pub mod schedule;
 mod seal;
 pub mod subscription;
 pub mod trust_types;

@@ -34,7 +34,8 @@ pub fn router(state: AppState) -> Router {
         .merge(actingweb_actions::routes())
         .merge(actingweb_trust::routes())
         .merge(actingweb_subscriptions::routes())
-        .merge(actingweb_callbacks::routes());
+        .merge(actingweb_callbacks::routes())
+        .merge(actingweb_oauth::routes());
     serve(routes, state)
 }
 

@@ -1,0 +1,46 @@
+//! `/oauth`, `/.well-known`, `/{actor}/clients` and `/{actor}/grants`: the authorization server.
+//!
+//! ```text
+//! GET       /.well-known/oauth-authorization-server   what this server does (RFC 8414), also as openid-configuration
+//! GET       /.well-known/oauth-protected-resource     whom the API trusts (RFC 9728); `/mcp` below it for `/mcp`
+//! POST      /oauth/register                           a client introduces itself (RFC 7591)
+//! GET POST  /oauth/authorize                          a person lets a client act for it (RFC 6749, 4.1)
+//! POST      /oauth/token                              a code, a refresh token or a client's own secret for tokens
+//! POST      /oauth/revoke                             a token ends (RFC 7009)
+//! POST      /oauth/introspect                         what a token means (RFC 7662)
+//! GET POST  /oauth/login                              a person signs in at this browser
+//! GET POST  /oauth/logout                             and out again
+//! GET POST  /{actor}/clients                          the owner's own clients
+//! GET DELETE /{actor}/clients/{client}                one of them; POST …/secret makes a new secret
+//! GET       /{actor}/grants                           who may act for the owner
+//! DELETE    /{actor}/grants/{grant}                   and no longer
+//! ```
+
+mod cors;
+mod documents;
+mod error;
+mod introspect;
+pub mod openapi;
+mod revoke;
+mod token;
+
+use actingweb_web::{AppState, Problem, serve};
+use axum::Router;
+use axum::routing::any;
+
+/// The routes of this group.
+pub fn routes() -> Router<AppState> {
+    let open = Router::new().merge(documents::routes()).merge(token::routes()).merge(revoke::routes());
+    let nothing = || std::future::ready(Problem::not_found("there is nothing at this path of /oauth"));
+    cors::open(open)
+        .merge(introspect::routes())
+        .route("/oauth", any(nothing))
+        .route("/oauth/", any(nothing))
+        // Words that are groups of an actor elsewhere mean nothing here.
+        .route("/oauth/{*path}", any(nothing))
+}
+
+/// The service of this group.
+pub fn router(state: AppState) -> Router {
+    serve(routes(), state.for_group("oauth"))
+}

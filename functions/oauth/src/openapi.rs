@@ -1,0 +1,40 @@
+//! What this group answers.
+
+use actingweb_web::openapi::{Content, Document, Operation};
+use serde_json::{Value, json};
+
+/// Describes `/oauth` and `/.well-known`, and an actor's clients and grants.
+pub fn describe(document: &mut Document) {
+    let mut group = document.group("oauth", "AI clients and people sign in: OAuth 2.1.");
+    let server = group.schema("AuthorizationServer", metadata());
+    let resource = group.schema("ProtectedResource", metadata());
+    let about_server = |id: &str| {
+        Operation::get(id, "What the authorization server does (RFC 8414)").reply(
+            200,
+            "Its endpoints and what they take.",
+            [Content::json(server.clone())],
+        )
+    };
+    let about_resource = |id: &str, summary: &str| {
+        Operation::get(id, summary).reply(
+            200,
+            "Its name, and who gives tokens for it.",
+            [Content::json(resource.clone())],
+        )
+    };
+    group
+        .path("/.well-known/oauth-authorization-server", [about_server("get_authorization_server")])
+        .path("/.well-known/openid-configuration", [about_server("get_openid_configuration")])
+        .path(
+            "/.well-known/oauth-protected-resource",
+            [about_resource("get_protected_resource", "Whose tokens the API takes (RFC 9728)")],
+        )
+        .path(
+            "/.well-known/oauth-protected-resource/mcp",
+            [about_resource("get_protected_mcp", "Whose tokens `/mcp` takes (RFC 9728)")],
+        );
+}
+
+fn metadata() -> Value {
+    json!({ "type": "object", "additionalProperties": true })
+}

@@ -10,12 +10,15 @@ use crate::error::HookError;
 use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::property::Verdict;
 use crate::schema::{self, Schema};
+use crate::streamed::{self, Parts, Streamed};
+use crate::streaming::MethodAnswer;
 
 /// What a hook of kind `K` may return. Not implemented outside this crate.
 ///
 /// | kind | result |
 /// |---|---|
 /// | `Method`, `Action`, `Resource`, `Callback` | `Result<T, HookError>`, `T: Serialize + JsonSchema`; `()`, `null` and `None` mean "returned nothing" |
+/// | `Method` | also `Result<Streamed<T>, HookError>`, `T: Serialize + JsonSchema`: piece by piece |
 /// | `Property` | `Result<Verdict, HookError>` |
 /// | `Lifecycle`, `Subscription` | `Result<(), HookError>` |
 /// | `Bot` | `Result<bool, HookError>`: whether it took the message; `Result<(), HookError>`: it always does |
@@ -23,6 +26,7 @@ use crate::schema::{self, Schema};
     message = "`{Self}` is not what a hook of kind `{K}` can return",
     label = "this hook returns, or resolves to, `{Self}`",
     note = "method, action and resource hooks return `Result<T, HookError>` where `T: Serialize + JsonSchema`",
+    note = "method hooks may also return `Result<Streamed<T>, HookError>`, where `T: Serialize + JsonSchema`",
     note = "property hooks return `Result<Verdict, HookError>`, lifecycle and subscription hooks `Result<(), HookError>`",
     note = "for another error type use `?`, or `.map_err(HookError::terminal)?`"
 )]
@@ -37,6 +41,12 @@ pub trait IntoAnswer<K: Kind> {
     #[doc(hidden)]
     fn schema() -> Option<Schema> {
         None
+    }
+
+    /// Whether it comes piece by piece.
+    #[doc(hidden)]
+    fn streams() -> bool {
+        false
     }
 }
 
@@ -53,7 +63,32 @@ macro_rules! answers_with_json {
         }
     )*};
 }
-answers_with_json!(Method, Action, Resource, Callback);
+answers_with_json!(Action, Resource, Callback);
+
+impl<T: Serialize + JsonSchema> IntoAnswer<Method> for Result<T, HookError> {
+    fn into_answer(self) -> Result<MethodAnswer, HookError> {
+        serde_json::to_value(self?).map(MethodAnswer::Whole).map_err(HookError::terminal)
+    }
+
+    fn schema() -> Option<Schema> {
+        schema::of_output::<T>()
+    }
+}
+
+impl<T: Serialize + JsonSchema + 'static> IntoAnswer<Method> for Result<Streamed<T>, HookError> {
+    fn into_answer(self) -> Result<MethodAnswer, HookError> {
+        Ok(MethodAnswer::Streamed(Parts::of(self?)))
+    }
+
+    /// Of the whole, which callers get that take no stream.
+    fn schema() -> Option<Schema> {
+        if streamed::is_text::<T>() { schema::of_output::<T>() } else { schema::of_output::<Vec<T>>() }
+    }
+
+    fn streams() -> bool {
+        true
+    }
+}
 
 impl IntoAnswer<Property> for Result<Verdict, HookError> {
     fn into_answer(self) -> Self {

@@ -14,11 +14,13 @@ use crate::bot::BotMessage;
 use crate::call::{Call, Event, EventKind, Invocation, Op, Operation, PeerChange, Shared};
 use crate::engine::Engine;
 use crate::error::{HookError, HookFailure, Stop};
+use crate::hook::Step;
 use crate::info::{AppInfo, HookInfo};
 use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
 use crate::property::{Filtered, PropertyAccess, Verdict};
 use crate::registry::{Registered, Table};
 use crate::resources::Surroundings;
+use crate::streaming::MethodAnswer;
 use crate::tasks::TaskSet;
 
 /// An application's hooks, ready to be called. Cheap to clone.
@@ -125,24 +127,25 @@ impl Hooks {
         self.0.lifecycle.contains_key(&event)
     }
 
-    /// Calls a method. `data` is what the caller sent; it counts for `PUT` and `POST` only.
+    /// Calls a method. `data` is what the caller sent; it counts for `PUT` and `POST` only. A streamed answer is collected,
+    /// up to [`MAX_COLLECTED_BYTES`](crate::MAX_COLLECTED_BYTES).
     pub async fn call_method(&self, invocation: &Invocation, name: &str, op: Op, data: Value) -> CallOutcome {
-        self.first_answer(&self.0.methods, invocation, name, op, data).await
+        self.first_answer(&self.0.methods, invocation, name, op, data, MethodAnswer::whole).await
     }
 
     /// Calls an action. `data` as for methods.
     pub async fn call_action(&self, invocation: &Invocation, name: &str, op: Op, data: Value) -> CallOutcome {
-        self.first_answer(&self.0.actions, invocation, name, op, data).await
+        self.first_answer(&self.0.actions, invocation, name, op, data, whole).await
     }
 
     /// Calls a resource. `data` as for methods.
     pub async fn call_resource(&self, invocation: &Invocation, name: &str, op: Op, data: Value) -> CallOutcome {
-        self.first_answer(&self.0.resources, invocation, name, op, data).await
+        self.first_answer(&self.0.resources, invocation, name, op, data, whole).await
     }
 
     /// Calls a callback. `data` as for methods.
     pub async fn call_callback(&self, invocation: &Invocation, name: &str, op: Op, data: Value) -> CallOutcome {
-        self.first_answer(&self.0.callbacks, invocation, name, op, data).await
+        self.first_answer(&self.0.callbacks, invocation, name, op, data, whole).await
     }
 
     /// Whether the application takes messages at `/bot`.
@@ -165,14 +168,16 @@ impl Hooks {
         Ok(false)
     }
 
-    /// Asks the hooks of a name one after another until one answers something.
-    async fn first_answer<K: Kind<Payload = Operation, Answer = Value>>(
+    /// Asks the hooks of a name one after another until one answers something. `give` turns a hook's answer into what is
+    /// given, still as a part of the hook's run.
+    pub(crate) async fn first_answer<K: Kind<Payload = Operation>>(
         &self,
         table: &Table<K>,
         invocation: &Invocation,
         name: &str,
         op: Op,
         data: Value,
+        give: impl Fn(K::Answer) -> Step<Value>,
     ) -> CallOutcome {
         let hooks = table.answering(name);
         if hooks.is_empty() {
@@ -180,7 +185,7 @@ impl Hooks {
         }
         let payload = Arc::new(Operation::new(op, data));
         for hook in hooks {
-            match self.run(hook, invocation, name, Some(op), Arc::clone(&payload)).await {
+            match self.run_to(hook, invocation, name, Some(op), Arc::clone(&payload), &give).await {
                 Ok(Value::Null) => {}
                 Ok(answer) => return CallOutcome::Answer(answer),
                 Err(failure) => return CallOutcome::Failed(failure),
@@ -254,6 +259,18 @@ impl Hooks {
         op: Option<Op>,
         payload: Arc<K::Payload>,
     ) -> Result<K::Answer, HookFailure> {
+        self.run_to(hook, invocation, name, op, payload, whole).await
+    }
+
+    async fn run_to<K: Kind, A: Send + 'static>(
+        &self,
+        hook: &Registered<K>,
+        invocation: &Invocation,
+        name: &str,
+        op: Option<Op>,
+        payload: Arc<K::Payload>,
+        give: impl FnOnce(K::Answer) -> Step<A>,
+    ) -> Result<A, HookFailure> {
         let Inner { engine, surroundings, .. } = &*self.0;
         let shared = Shared {
             surroundings: Arc::clone(surroundings),
@@ -265,8 +282,13 @@ impl Hooks {
             tasks: TaskSet::default(),
             runtime: tokio::runtime::Handle::current(),
         };
-        engine.run(hook, Call { shared: Arc::new(shared), payload }).await
+        engine.run(hook, Call { shared: Arc::new(shared), payload }, give).await
     }
+}
+
+/// The answer as it is.
+fn whole<A>(answer: A) -> Step<A> {
+    Step::Done(Ok(answer))
 }
 
 impl fmt::Debug for Hooks {

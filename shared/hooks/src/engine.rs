@@ -41,8 +41,14 @@ impl Engine {
         Deadline::after(Instant::now().into_std(), own).earlier(invocation.deadline.minus(self.limits.reserve))
     }
 
-    /// Runs a hook and everything it spawned. A failure is logged here, with what its caller must not see.
-    pub(crate) async fn run<K: Kind>(&self, hook: &Registered<K>, call: Call<K>) -> Result<K::Answer, HookFailure> {
+    /// Runs a hook, what `give` makes of its answer, and everything it spawned. A failure is logged here, with what its
+    /// caller must not see.
+    pub(crate) async fn run<K: Kind, A: Send + 'static>(
+        &self,
+        hook: &Registered<K>,
+        call: Call<K>,
+        give: impl FnOnce(K::Answer) -> Step<A>,
+    ) -> Result<A, HookFailure> {
         let shared = Arc::clone(&call.shared);
         // Every line written inside has these fields, the author's own lines included.
         let span = tracing::info_span!(
@@ -54,7 +60,7 @@ impl Engine {
         async {
             let begun = Instant::now();
             let mut cancelled = Cancelled { begun, armed: true };
-            let result = self.attempt(hook, call).await;
+            let result = self.attempt(hook, call, give).await;
             cancelled.armed = false;
             result.map_err(|stop| {
                 let limit = shared.deadline.remaining(begun.into_std());
@@ -66,7 +72,12 @@ impl Engine {
         .await
     }
 
-    async fn attempt<K: Kind>(&self, hook: &Registered<K>, call: Call<K>) -> Result<K::Answer, Stop> {
+    async fn attempt<K: Kind, A: Send + 'static>(
+        &self,
+        hook: &Registered<K>,
+        call: Call<K>,
+        give: impl FnOnce(K::Answer) -> Step<A>,
+    ) -> Result<A, Stop> {
         let shared = Arc::clone(&call.shared);
         let _end_tasks = EndTasks(Arc::clone(&shared));
         let end = Instant::from_std(shared.deadline.instant());
@@ -74,11 +85,31 @@ impl Engine {
             return Err(Stop::NeverRan);
         }
         let watchdog = Watchdog { threshold: self.limits.watchdog, last_bark: &hook.last_bark };
-        let answer = match watchdog.inline(|| hook.start(&call))? {
-            Step::Done(result) => result?,
+        // Kept from the first await to the last, so that a stream does not queue a second time.
+        let mut place = None;
+        let step = watchdog.inline(|| hook.start(&call))?;
+        let answer = self.take(step, &mut place, end, watchdog).await?;
+        let answer = self.take(give(answer), &mut place, end, watchdog).await?;
+        drop(place);
+        timeout_at(end, shared.tasks.join()).await.map_err(|_| Stop::TasksTimedOut)??;
+        Ok(answer)
+    }
+
+    /// Takes a step to its end, in a place of its own.
+    async fn take<A: Send + 'static>(
+        &self,
+        step: Step<A>,
+        place: &mut Option<OwnedSemaphorePermit>,
+        end: Instant,
+        watchdog: Watchdog<'_>,
+    ) -> Result<A, Stop> {
+        match step {
+            Step::Done(result) => Ok(result?),
             Step::Await(future) => {
-                let _room = room(&self.hooks, end).await?;
-                within(end, Guarded::new(future, watchdog)).await???
+                if place.is_none() {
+                    *place = Some(room(&self.hooks, end).await?);
+                }
+                Ok(within(end, Guarded::new(future, watchdog)).await???)
             }
             Step::Block(work) => {
                 let room = room(&self.threads, end).await?;
@@ -89,11 +120,9 @@ impl Engine {
                     span.in_scope(|| panics::catch(work))
                 });
                 // A join error here is the runtime's end: the panic is caught inside.
-                within(end, thread).await?.map_err(|error| Stop::Panicked(error.to_string()))???
+                Ok(within(end, thread).await?.map_err(|error| Stop::Panicked(error.to_string()))???)
             }
-        };
-        timeout_at(end, shared.tasks.join()).await.map_err(|_| Stop::TasksTimedOut)??;
-        Ok(answer)
+        }
     }
 }
 

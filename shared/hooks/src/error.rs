@@ -19,6 +19,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// | [`Rejected`](Self::Rejected) | 403 | the reason |
 /// | [`NotFound`](Self::NotFound) | 404 | what was not found |
 /// | [`Invalid`](Self::Invalid) | 400 | the reason |
+/// | [`TooLarge`](Self::TooLarge) | 413 | the reason |
 /// | [`Exhausted`](Self::Exhausted) | 429, `Retry-After` | the reason |
 /// | [`Retryable`](Self::Retryable) | 503, `Retry-After` when known | the reason, not the source |
 /// | [`Terminal`](Self::Terminal) | 500 | nothing of it: the text is for the log |
@@ -34,6 +35,8 @@ pub enum HookError {
     NotFound(String),
     /// The input is wrong. The text says what is wrong with it, and is shown to the caller.
     Invalid(String),
+    /// What was sent, or what the answer would be, is too large. The text is shown to the caller.
+    TooLarge(String),
     /// What the caller, or the actor, may use is used up for now. The text is shown to the caller.
     Exhausted {
         /// Shown to the caller: what is used up.
@@ -109,6 +112,7 @@ impl HookError {
             Self::Rejected(_) => 403,
             Self::NotFound(_) => 404,
             Self::Invalid(_) => 400,
+            Self::TooLarge(_) => 413,
             Self::Exhausted { .. } => 429,
             Self::Retryable { .. } => 503,
             Self::Terminal(_) => 500,
@@ -121,6 +125,7 @@ impl HookError {
             Self::Rejected(_) => "rejected",
             Self::NotFound(_) => "not_found",
             Self::Invalid(_) => "invalid",
+            Self::TooLarge(_) => "too_large",
             Self::Exhausted { .. } => "exhausted",
             Self::Retryable { .. } => "retryable",
             Self::Terminal(_) => "terminal",
@@ -149,6 +154,7 @@ impl fmt::Display for HookError {
             Self::Rejected(reason) => write!(f, "rejected: {reason}"),
             Self::NotFound(what) => write!(f, "not found: {what}"),
             Self::Invalid(reason) => write!(f, "invalid: {reason}"),
+            Self::TooLarge(reason) => write!(f, "too large: {reason}"),
             Self::Exhausted { reason, .. } => write!(f, "exhausted: {reason}"),
             Self::Retryable { reason, source: None, .. } => write!(f, "{reason}"),
             Self::Retryable { reason, source: Some(source), .. } => write!(f, "{reason}: {}", Causes(source.as_ref())),
@@ -243,6 +249,7 @@ impl From<ActorError> for HookError {
     fn from(error: ActorError) -> Self {
         match error {
             ActorError::Busy { retry_after } => Self::busy("storage is busy", Some(retry_after), error),
+            ActorError::Gone => Self::NotFound(error.to_string()),
             ActorError::TooLarge { .. } | ActorError::Invalid(_) | ActorError::Conflict(_) => {
                 Self::Invalid(error.to_string())
             }
@@ -296,7 +303,7 @@ impl From<BedrockError> for HookError {
 pub struct HookFailure {
     /// The name the hook is registered under.
     pub hook: String,
-    /// The HTTP status: 400, 403, 404, 429, 500, 503 or 504.
+    /// The HTTP status: 400, 403, 404, 413, 429, 500, 503 or 504.
     pub status: u16,
     /// What kind of failure it is, the same for every occurrence.
     pub title: &'static str,
@@ -355,6 +362,7 @@ impl Stop {
                     HookError::Rejected(reason) => (status, "Rejected by the application", reason, None),
                     HookError::NotFound(what) => (status, "Not found", what, None),
                     HookError::Invalid(reason) => (status, "Invalid input", reason, None),
+                    HookError::TooLarge(reason) => (status, "Too large", reason, None),
                     HookError::Exhausted { reason, retry_after } => {
                         (status, "Used up for now", reason, Some(retry_after))
                     }

@@ -72,10 +72,12 @@ pub struct Signature {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) input: Option<Schema>,
     pub(crate) output: Option<Schema>,
+    /// Whether what it answers comes piece by piece.
+    pub(crate) streams: bool,
 }
 
 impl Signature {
     pub(crate) const fn new(function: &'static str) -> Self {
-        Self { function, states: Vec::new(), input: None, output: None }
+        Self { function, states: Vec::new(), input: None, output: None, streams: false }
     }
 }

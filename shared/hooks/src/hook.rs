@@ -205,6 +205,7 @@ where
         let mut signature = Signature::new(std::any::type_name::<F>());
         F::Args::describe(&mut signature);
         signature.output = <<F::Output as Returns<Mode>>::Output as IntoAnswer<K>>::schema();
+        signature.streams = <<F::Output as Returns<Mode>>::Output as IntoAnswer<K>>::streams();
         signature
     }
 }

@@ -20,6 +20,9 @@ pub struct HookInfo {
     pub input_schema: Option<Schema>,
     /// JSON Schema of what it answers; `null` when that may be anything or nothing.
     pub output_schema: Option<Schema>,
+    /// Whether callers may have its answer piece by piece, as `text/event-stream`; left out when not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub streams: bool,
     /// Hints on what calling it does; `null` when the author gave none.
     pub annotations: Option<Annotations>,
 }
@@ -42,6 +45,7 @@ impl HookInfo {
             description: description.cloned().unwrap_or_default(),
             input_schema: hook.signature.input.clone(),
             output_schema: hook.signature.output.clone(),
+            streams: hook.signature.streams,
             annotations: hook.about.annotations.clone(),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::bot::BotMessage;
 use crate::call::{Event, Operation, PeerChange};
 use crate::property::{PropertyAccess, Verdict};
+use crate::streaming::MethodAnswer;
 
 mod sealed {
     pub trait Sealed {}
@@ -37,8 +38,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Hooks behind `/{actor}/methods/{name}`: computations, answered with JSON.
-    Method = "method", Operation => Value;
+    /// Hooks behind `/{actor}/methods/{name}`: computations, answered with JSON, also piece by piece.
+    Method = "method", Operation => MethodAnswer;
     /// Hooks behind `/{actor}/actions/{name}`: things done in the world, answered with JSON.
     Action = "action", Operation => Value;
     /// Hooks behind `/{actor}/resources/{name}`: REST resources of the application's own.

@@ -24,6 +24,8 @@ mod property;
 mod registry;
 mod resources;
 mod schema;
+mod streamed;
+mod streaming;
 mod tasks;
 mod watchdog;
 
@@ -54,6 +56,8 @@ pub use kind::{
 pub use property::{Filtered, PropertyAccess, Verdict};
 pub use resources::{Init, Limits, Resources};
 pub use schema::Schema;
+pub use streamed::{Outlet, Parts, Streamed};
+pub use streaming::{MAX_COLLECTED_BYTES, MethodAnswer, MethodReply, StreamPart, Streaming};
 pub use tasks::Tasks;
 
 // What the types of hooks' inputs and outputs derive: the versions this crate understands.
@@ -79,6 +83,6 @@ pub mod prelude {
     pub use crate::{
         Actor, Annotations, App, Bedrock, BedrockBudget, BotMessage, Caller, Context, Directory, Event, GuardedHttp,
         HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, Per, PropertyAccess,
-        Random, Retry, Services, State, Verdict, Wait, blocking,
+        Random, Retry, Services, State, Streamed, Verdict, Wait, blocking,
     };
 }

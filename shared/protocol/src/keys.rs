@@ -24,15 +24,21 @@ pub enum Purpose {
     Passphrase,
     /// What a request asked for, to tell whether another with the same `Idempotency-Key` asks for the same.
     Request,
+    /// The secrets of tokens, so that a token can be handed out again of which nothing but a hash is stored.
+    Token,
+    /// Forms shown to a browser: what comes back was shown by us, to the same session.
+    Form,
 }
 
 impl Purpose {
-    const ALL: [Self; 2] = [Self::Passphrase, Self::Request];
+    const ALL: [Self; 4] = [Self::Passphrase, Self::Request, Self::Token, Self::Form];
 
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Passphrase => b"actingweb passphrase v1",
             Self::Request => b"actingweb request v1",
+            Self::Token => b"actingweb token v1",
+            Self::Form => b"actingweb form v1",
         }
     }
 }
@@ -101,6 +107,29 @@ impl Keys {
         hmac::verify(key, &message(owner, secret), &tag).is_ok()
     }
 
+    /// The id of the key that new values are made with.
+    #[must_use]
+    pub fn current(&self) -> &str {
+        &self.current
+    }
+
+    /// The secret of a token: 43 characters that only a holder of the key `kid` can make of `parts`, which say whose it is
+    /// and which. `None` when that key is no longer held.
+    #[must_use]
+    pub fn token_secret(&self, kid: &str, parts: &[&str]) -> Option<String> {
+        let key = self.key(kid, Purpose::Token)?;
+        Some(URL_SAFE_NO_PAD.encode(hmac::sign(key, sha256_hex_of_texts(parts).as_bytes())))
+    }
+
+    /// Whether `secret` is one of [`Keys::token_secret`], of any key that is held; compared in constant time.
+    #[must_use]
+    pub fn made_token_secret(&self, parts: &[&str], secret: &str) -> bool {
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(secret) else { return false };
+        let message = sha256_hex_of_texts(parts);
+        let keys = self.derived.values().filter_map(|keys| keys.get(&Purpose::Token));
+        keys.fold(false, |made, key| made | hmac::verify(key, message.as_bytes(), &tag).is_ok())
+    }
+
     /// The sealing key of this id, or the current one, with its id.
     pub(crate) fn sealing_key(&self, kid: Option<&str>) -> Option<(&str, &aead::LessSafeKey)> {
         let (kid, key) = self.sealing.get_key_value(kid.unwrap_or(&self.current))?;
@@ -160,6 +189,10 @@ pub fn sha256_hex_of_parts(parts: &[&[u8]]) -> String {
     crate::ids::hex(context.finish().as_ref())
 }
 
+fn sha256_hex_of_texts(parts: &[&str]) -> String {
+    sha256_hex_of_parts(&parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +238,21 @@ mod tests {
         let stored = keys.hash(Purpose::Request, "actor", "secret");
         assert!(keys.verify(Purpose::Request, "actor", "secret", &stored));
         assert!(!keys.verify(Purpose::Passphrase, "actor", "secret", &stored));
+    }
+
+    #[test]
+    fn a_token_secret_is_made_again_of_the_same_parts_by_the_same_key() {
+        let (old, both) = (Keys::parse(OLD).unwrap(), Keys::parse(BOTH).unwrap());
+        let secret = old.token_secret("k1", &["a", "bc"]).unwrap();
+        assert_eq!(secret.len(), 43);
+        assert_eq!(both.token_secret("k1", &["a", "bc"]).as_ref(), Some(&secret));
+        assert_ne!(both.token_secret("k2", &["a", "bc"]).as_ref(), Some(&secret));
+        assert_ne!(old.token_secret("k1", &["ab", "c"]).as_ref(), Some(&secret));
+        assert_eq!(old.token_secret("k2", &["a"]), None);
+        assert!(both.made_token_secret(&["a", "bc"], &secret) && !both.made_token_secret(&["a", "b"], &secret));
+        let theirs = both.token_secret("k2", &["a", "bc"]).unwrap();
+        assert!(both.made_token_secret(&["a", "bc"], &theirs) && !old.made_token_secret(&["a", "bc"], &theirs));
+        assert!(!old.made_token_secret(&["a", "bc"], "") && !old.made_token_secret(&["a", "bc"], "!"));
     }
 
     #[test]

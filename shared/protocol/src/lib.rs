@@ -11,6 +11,7 @@ pub mod json;
 mod keys;
 mod name;
 pub mod nested;
+pub mod oauth;
 pub mod options;
 pub mod permission;
 pub mod rank;
@@ -18,6 +19,7 @@ pub mod retry;
 pub mod schedule;
 mod seal;
 pub mod subscription;
+pub mod task;
 pub mod trust_types;
 
 pub use environment::{Clock, Deadline, Entropy, Timestamp};

@@ -1,4 +1,4 @@
-//! The command for deliveries that were given up.
+//! The command for deliveries and tasks that were given up.
 
 use actingweb_hooks::App;
 use actingweb_runtime::Environment;
@@ -7,7 +7,7 @@ use actingweb_store::{DeadLetter, Letter, Redriven, Store, StoreError};
 use crate::stack::{Opened, open};
 use crate::{Options, StartError};
 
-/// Lists what was given up, or has it delivered again: what `--dead-letters` and `--redrive` ask for. Gives what to print.
+/// Lists what was given up, or has it delivered or run again: what `--dead-letters` and `--redrive` ask for. Gives what to print.
 ///
 /// # Errors
 /// [`StartError`], in one line that says what to do.
@@ -41,20 +41,24 @@ fn listed(letters: &[DeadLetter]) -> String {
 
 /// One letter in one line.
 fn line(letter: &DeadLetter) -> String {
-    let DeadLetter { id, actor, peer, at, reason, .. } = letter;
+    let DeadLetter { id, actor, at, reason, .. } = letter;
     let what = match &letter.letter {
-        Letter::Subscription { id, sequence } => format!("subscription {id} from change {sequence} on"),
-        Letter::Notice(notice) => format!("notice \"{}\"", notice.kind.as_str()),
+        Letter::Subscription { peer, id, sequence } => {
+            format!("peer {peer}: subscription {id} from change {sequence} on")
+        }
+        Letter::Notice(notice) => format!("peer {}: notice \"{}\"", notice.peer, notice.kind.as_str()),
+        Letter::Task(task) => format!("task {} of action {}", task.id, task.action),
     };
-    format!("{id}  {at}  actor {actor}, peer {peer}: {what} ({reason})")
+    format!("{id}  {at}  actor {actor}, {what} ({reason})")
 }
 
 async fn redriven(store: &Store, letters: &[DeadLetter]) -> Result<String, StoreError> {
     let mut lines = Vec::new();
     for letter in letters {
         let became = match store.redrive(letter).await? {
+            Redriven::Again if matches!(letter.letter, Letter::Task(_)) => "is run again",
             Redriven::Again => "is delivered again",
-            Redriven::Ended => "has nothing left to deliver",
+            Redriven::Ended => "is gone: there is nothing left to do",
         };
         lines.push(format!("{} {became}", letter.id));
     }

@@ -1,8 +1,9 @@
-//! When deliveries are tried again, and what was given up: dead letters, which an administrator lists and redrives.
+//! When deliveries are tried again, and what was given up, tasks too: dead letters, which an administrator lists and redrives.
 
 use std::time::Duration;
 
-use actingweb_protocol::{ActorId, PeerId, Timestamp};
+use actingweb_protocol::task::TaskId;
+use actingweb_protocol::{ActorId, Name, PeerId, Timestamp};
 
 use crate::actors::actor_id;
 use crate::due::{DueJob, DueWork};
@@ -11,10 +12,10 @@ use crate::notices::Notice;
 use crate::store::{Cancelled, refused};
 use crate::subscriptions::revived;
 use crate::transaction::Condition;
-use crate::{Store, StoreError, SubscriptionRecord, item, keys};
+use crate::{Store, StoreError, SubscriptionRecord, TaskKey, item, keys};
 
 /// How long a dead letter is kept: as long as the changes it may be about.
-const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(crate) const DEAD_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Deliveries of an actor that are due within one slot share a job. Short waits are not to become long ones.
 const SLOT_MILLIS: i64 = 1_000;
@@ -27,6 +28,8 @@ const LONG_SLOT_MILLIS: i64 = 10_000;
 pub enum Letter {
     /// The callbacks of a subscription. Its diffs can still be polled.
     Subscription {
+        /// Whose it is.
+        peer: PeerId,
         /// Its id.
         id: String,
         /// The first number that its peer did not take.
@@ -34,17 +37,17 @@ pub enum Letter {
     },
     /// A notice.
     Notice(Box<Notice>),
+    /// A task.
+    Task(TaskKey),
 }
 
-/// A delivery that was given up.
+/// A delivery or a task that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Names it: when it was given up, in milliseconds, whose it is, and random digits.
     pub id: String,
-    /// Who owes it.
+    /// Whose it is.
     pub actor: ActorId,
-    /// To whom.
-    pub peer: PeerId,
     /// When it was given up.
     pub at: Timestamp,
     /// What the last attempt met.
@@ -63,36 +66,49 @@ pub enum Redriven {
 }
 
 impl DeadLetter {
-    fn item(&self) -> Item {
+    pub(crate) fn item(&self) -> Item {
         let mut row = match &self.letter {
             Letter::Notice(notice) => notice.item_at(keys::DEAD, &self.id),
-            Letter::Subscription { id, sequence } => {
+            Letter::Subscription { peer, id, sequence } => {
                 let mut row = item::new(keys::DEAD, &self.id);
-                row.insert("peer".to_owned(), text(self.peer.as_str()));
+                row.insert("peer".to_owned(), text(peer.as_str()));
                 row.insert("subscription".to_owned(), text(id));
                 row.insert("sequence".to_owned(), number(i64::try_from(*sequence).unwrap_or(i64::MAX)));
+                row
+            }
+            Letter::Task(TaskKey { action, id, .. }) => {
+                let mut row = item::new(keys::DEAD, &self.id);
+                row.insert("action".to_owned(), text(action.as_str()));
+                row.insert("task".to_owned(), text(id.as_str()));
                 row
             }
         };
         row.insert("actor".to_owned(), text(self.actor.as_str()));
         row.insert("at".to_owned(), number(self.at.as_millis()));
         row.insert("reason".to_owned(), text(&self.reason));
-        row.insert("expires".to_owned(), number(self.at.plus(KEPT_FOR).as_secs()));
+        row.insert("expires".to_owned(), number(self.at.plus(DEAD_KEPT_FOR).as_secs()));
         row
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
-        let letter = match row.optional_text("subscription")? {
-            Some(id) => {
-                let sequence = row.optional_number("sequence")?.unwrap_or_default();
-                Letter::Subscription { id: id.to_owned(), sequence: u64::try_from(sequence).unwrap_or_default() }
+        let actor = actor_id(row, "actor")?;
+        let letter = if let Some(id) = row.optional_text("subscription")? {
+            let sequence = row.optional_number("sequence")?.unwrap_or_default();
+            Letter::Subscription {
+                peer: PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")))?,
+                id: id.to_owned(),
+                sequence: u64::try_from(sequence).unwrap_or_default(),
             }
-            None => Letter::Notice(Box::new(Notice::from_row(row)?)),
+        } else if let Some(id) = row.optional_text("task")? {
+            let action = Name::parse(row.text("action")?).map_err(|error| row.corrupt(format!("`action`: {error}")))?;
+            let id = TaskId::parse(id).map_err(|error| row.corrupt(format!("`task`: {error}")))?;
+            Letter::Task(TaskKey { actor: actor.clone(), action, id })
+        } else {
+            Letter::Notice(Box::new(Notice::from_row(row)?))
         };
         Ok(Self {
             id: row.text("sk")?.to_owned(),
-            actor: actor_id(row, "actor")?,
-            peer: PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")))?,
+            actor,
             at: row.timestamp("at")?,
             reason: row.text("reason")?.to_owned(),
             letter,
@@ -125,8 +141,8 @@ impl Store {
         reason: &str,
     ) -> Result<bool, StoreError> {
         let sequence = delivered.saturating_add(1);
-        let letter = Letter::Subscription { id: held.id.clone(), sequence };
-        let dead = self.dead_letter(actor, &held.peer, reason, letter);
+        let letter = Letter::Subscription { peer: held.peer.clone(), id: held.id.clone(), sequence };
+        let dead = self.dead_letter(actor, reason, letter);
         let values = Item::from([
             (":delivered".to_owned(), number(i64::try_from(delivered).unwrap_or(i64::MAX))),
             (":dead".to_owned(), number(self.now().as_millis())),
@@ -145,7 +161,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn give_up_notice(&self, actor: &ActorId, notice: &Notice, reason: &str) -> Result<bool, StoreError> {
         let letter = Letter::Notice(Box::new(notice.clone()));
-        let dead = self.dead_letter(actor, &notice.peer, reason, letter);
+        let dead = self.dead_letter(actor, reason, letter);
         let parts =
             vec![self.delete_part(notice.key(actor), Some(Condition::present()))?, self.put_part(dead.item(), None)?];
         self.all_or_stale(parts).await
@@ -169,25 +185,27 @@ impl Store {
         Ok(found)
     }
 
-    /// Delivers what was given up again, from the first number its peer did not take on.
+    /// Delivers what was given up again, from the first number its peer did not take on; runs a task from its first attempt
+    /// on.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn redrive(&self, dead: &DeadLetter) -> Result<Redriven, StoreError> {
         let buried = self.delete_part(item::key(keys::DEAD, &dead.id), None)?;
         let now = self.now();
-        let mut parts = vec![buried, self.put_part(later(&dead.actor, now, now).item(), None)?];
-        match &dead.letter {
+        let delivery = self.put_part(later(&dead.actor, now, now).item(), None)?;
+        let parts = match &dead.letter {
             Letter::Notice(notice) => {
                 let mut anew = notice.as_ref().clone();
                 anew.attempts = 0;
-                parts.push(self.notice_part(&dead.actor, &anew)?);
+                vec![buried, delivery, self.notice_part(&dead.actor, &anew)?]
             }
-            Letter::Subscription { id, .. } => {
-                let key = item::key(&keys::actor(&dead.actor), &keys::subscription(&dead.peer, id));
-                parts.push(self.update_part(key, revived(), Item::new(), Some(Condition::present()))?);
+            Letter::Subscription { peer, id, .. } => {
+                let key = item::key(&keys::actor(&dead.actor), &keys::subscription(peer, id));
+                vec![buried, delivery, self.update_part(key, revived(), Item::new(), Some(Condition::present()))?]
             }
-        }
+            Letter::Task(key) => self.revived_task_parts(key, buried)?,
+        };
         if self.all_or_stale(parts).await? {
             return Ok(Redriven::Again);
         }
@@ -195,10 +213,10 @@ impl Store {
         self.all_or_stale(vec![buried]).await.map(|_| Redriven::Ended)
     }
 
-    fn dead_letter(&self, actor: &ActorId, peer: &PeerId, reason: &str, letter: Letter) -> DeadLetter {
+    pub(crate) fn dead_letter(&self, actor: &ActorId, reason: &str, letter: Letter) -> DeadLetter {
         let at = self.now();
         let id = format!("{:013}#{actor}#{}", at.as_millis().max(0), self.nonce());
-        DeadLetter { id, actor: actor.clone(), peer: peer.clone(), at, reason: reason.to_owned(), letter }
+        DeadLetter { id, actor: actor.clone(), at, reason: reason.to_owned(), letter }
     }
 
     /// Writes all parts; false, with nothing written, when a condition does not hold.

@@ -237,6 +237,16 @@ pub(crate) fn open_request(digest: &str) -> String {
     format!("I#{digest}")
 }
 
+/// A schedule of an action.
+pub(crate) fn schedule(action: &Name, id: &str) -> String {
+    format!("SCHED#{}#{id}", escape(action.as_str()))
+}
+
+/// How many schedules of a caller go on.
+pub(crate) fn live_schedules(caller: &str) -> String {
+    format!("SCHEDULES#{}", escape(caller))
+}
+
 /// How many partitions share the work that is due.
 pub(crate) const DUE_SHARDS: u32 = 4;
 
@@ -250,7 +260,38 @@ pub(crate) fn due_shard(id: &ActorId) -> u32 {
     id.as_str().chars().next().and_then(|digit| digit.to_digit(16)).unwrap_or(0) % DUE_SHARDS
 }
 
-/// Partition of deliveries that were given up.
+/// What sort keys of tasks begin with.
+pub(crate) const TASK: &str = "TASK#";
+
+/// How a task of an action stands.
+pub(crate) fn task(action: &Name, id: &str) -> String {
+    format!("{TASK}{}#{id}", escape(action.as_str()))
+}
+
+/// What a task is given.
+pub(crate) fn task_input(action: &Name, id: &str) -> String {
+    format!("TASKIN#{}#{id}", escape(action.as_str()))
+}
+
+/// What came of a task.
+pub(crate) fn task_result(action: &Name, id: &str) -> String {
+    format!("TASKOUT#{}#{id}", escape(action.as_str()))
+}
+
+/// What partitions of jobs of tasks begin with.
+pub(crate) const TASK_JOBS: &str = "RUN#";
+
+/// Partition of jobs of tasks: apart from other work that is due, so that neither keeps the other waiting.
+pub(crate) fn task_jobs(shard: u32) -> String {
+    format!("{TASK_JOBS}{shard}")
+}
+
+/// A job of a task.
+pub(crate) fn task_job(due: Timestamp, actor: &ActorId, action: &Name, id: &str) -> String {
+    format!("{:013}#{actor}#{}#{id}", due.as_millis().max(0), escape(action.as_str()))
+}
+
+/// Partition of deliveries and tasks that were given up.
 pub(crate) const DEAD: &str = "DEAD";
 
 /// Escapes one part of a key: `#` separates parts and `%` escapes, so neither appears in the result by itself.

@@ -33,8 +33,8 @@ async fn after_three_days_callbacks_are_given_up_and_can_be_redriven() {
     assert!(!publisher.is_live(&subscription).await);
     let letters = publisher.store().dead_letters().await.unwrap();
     let [letter] = letters.as_slice() else { panic!("{letters:?}") };
-    assert_eq!((&letter.actor, &letter.peer), (&publisher.id, &peer));
-    assert_eq!(letter.letter, Letter::Subscription { id: subscription.id.clone(), sequence: 2 });
+    assert_eq!(letter.actor, publisher.id);
+    assert_eq!(letter.letter, Letter::Subscription { peer, id: subscription.id.clone(), sequence: 2 });
     assert_eq!(letter.reason, "the peer answered 500 Internal Server Error");
 
     // Nothing more is tried, though the peer is well again; what it missed can be polled.

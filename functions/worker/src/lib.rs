@@ -78,6 +78,8 @@ async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, 
             DueWork::Acknowledge { peer, subscription } => {
                 feeds::acknowledge(state, &job.actor, peer, subscription, deadline).await?;
             }
+            // Nothing makes schedules yet.
+            DueWork::Fire { .. } => {}
             DueWork::RemoveDiffs { subscription } => store.clear_diffs(&job.actor, subscription, u64::MAX).await?,
         }
         store.finish(&job).await?;
@@ -147,5 +149,6 @@ const fn label(job: &DueJob) -> &'static str {
         DueWork::Deliver => "deliver",
         DueWork::Resync { .. } => "resync",
         DueWork::Acknowledge { .. } => "acknowledge",
+        DueWork::Fire { .. } => "fire schedule",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actingweb_protocol::{ActorId, PeerId, Timestamp};
+use actingweb_protocol::{ActorId, Name, PeerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 use crate::actors::{ActorRecord, actor_id};
@@ -21,6 +21,7 @@ const DELIVER: &str = "deliver";
 const FORGET_PEER: &str = "forget peer";
 const RESYNC: &str = "resync";
 const ACKNOWLEDGE: &str = "acknowledge";
+const FIRE: &str = "fire";
 
 /// How many rows of a shard are looked at in one go.
 const PAGE: i32 = 200;
@@ -83,6 +84,13 @@ pub enum DueWork {
         /// The subscription's id.
         subscription: String,
     },
+    /// Make the task of a schedule whose time has come.
+    Fire {
+        /// The action.
+        action: Name,
+        /// The schedule's id.
+        schedule: String,
+    },
 }
 
 impl DueJob {
@@ -134,6 +142,11 @@ impl DueJob {
                 row.insert("peer".to_owned(), text(peer.as_str()));
                 row.insert("before".to_owned(), number(before.as_millis()));
             }
+            DueWork::Fire { action, schedule } => {
+                row.insert("work".to_owned(), text(FIRE));
+                row.insert("action".to_owned(), text(action.as_str()));
+                row.insert("schedule".to_owned(), text(schedule));
+            }
             DueWork::Resync { peer, subscription } | DueWork::Acknowledge { peer, subscription } => {
                 let word = if matches!(self.work, DueWork::Resync { .. }) { RESYNC } else { ACKNOWLEDGE };
                 row.insert("work".to_owned(), text(word));
@@ -164,6 +177,11 @@ impl DueJob {
             FORGET_PEER => DueWork::ForgetPeer { peer: peer()?, before: row.timestamp("before")? },
             RESYNC => DueWork::Resync { peer: peer()?, subscription: subscription()? },
             ACKNOWLEDGE => DueWork::Acknowledge { peer: peer()?, subscription: subscription()? },
+            FIRE => {
+                let action =
+                    Name::parse(row.text("action")?).map_err(|error| row.corrupt(format!("`action`: {error}")))?;
+                DueWork::Fire { action, schedule: row.text("schedule")?.to_owned() }
+            }
             other => return Err(row.corrupt(format!("unknown work `{other}`"))),
         };
         Ok(Self { shard, sk: row.text("sk")?.to_owned(), actor: actor_id(row, "actor")?, work })

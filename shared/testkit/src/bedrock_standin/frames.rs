@@ -9,12 +9,15 @@ use axum::body::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use serde_json::{Value, json};
 
+use super::Gate;
 use super::script::{Ending, Script};
 
 /// What goes over the connection next.
 #[derive(Debug)]
 pub(super) enum Frame {
     Bytes(Bytes),
+    /// A piece of text, which waits for the gate.
+    Text(Bytes),
     HangUp,
     Stall,
 }
@@ -32,7 +35,7 @@ pub(super) fn answer(text: &str, usage: &Value, script: &Script) -> Vec<Frame> {
     frames.extend(
         text.split_inclusive(' ')
             .take(sent)
-            .map(|piece| event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": piece}}))),
+            .map(|piece| event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": piece}})).gated()),
     );
     match &script.ending {
         Ending::Complete => frames.extend([
@@ -51,16 +54,36 @@ pub(super) fn answer(text: &str, usage: &Value, script: &Script) -> Vec<Frame> {
     frames
 }
 
-/// The frames as a body, each after a wait.
-pub(super) fn paced(frames: Vec<Frame>, pace: Duration) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::iter(frames).then(move |frame| async move {
-        tokio::time::sleep(pace).await;
-        match frame {
-            Frame::Bytes(bytes) => Ok(bytes),
-            Frame::HangUp => Err(io::Error::new(io::ErrorKind::ConnectionReset, "the script hangs up here")),
-            Frame::Stall => std::future::pending().await,
+/// The frames as a body, each after a wait, pieces of text once the gate lets them through.
+pub(super) fn paced(
+    frames: Vec<Frame>,
+    pace: Duration,
+    gate: Option<Gate>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::iter(frames).then(move |frame| {
+        let gate = gate.clone();
+        async move {
+            tokio::time::sleep(pace).await;
+            match (frame, gate) {
+                (Frame::Bytes(bytes), _) | (Frame::Text(bytes), None) => Ok(bytes),
+                (Frame::Text(bytes), Some(gate)) => {
+                    gate.pass().await;
+                    Ok(bytes)
+                }
+                (Frame::HangUp, _) => Err(io::Error::new(io::ErrorKind::ConnectionReset, "the script hangs up here")),
+                (Frame::Stall, _) => std::future::pending().await,
+            }
         }
     })
+}
+
+impl Frame {
+    fn gated(self) -> Self {
+        match self {
+            Self::Bytes(bytes) => Self::Text(bytes),
+            other => other,
+        }
+    }
 }
 
 fn event(kind: &'static str, payload: &Value) -> Frame {

@@ -11,8 +11,12 @@
 //! println!("{}", bedrock.url());
 //! # Ok(()) }
 //! ```
+//!
+//! Streamed answers come a word at a time. A [`Gate`] holds them back; so does a prompt with `[wait:NAME]` after the first
+//! word, until a call has a prompt with `[go:NAME]`: for tests, and people, on the other side of a network.
 
 mod frames;
+mod gate;
 mod script;
 
 use std::collections::VecDeque;
@@ -31,6 +35,7 @@ use serde_json::{Value, json};
 use crate::background::Background;
 use crate::load::Load;
 
+pub use gate::Gate;
 pub use script::{Ending, Fault, Script};
 
 /// How many of the latest calls are remembered word for word.
@@ -65,6 +70,7 @@ struct Shared {
     script: Mutex<Script>,
     calls: Mutex<VecDeque<Call>>,
     load: Arc<Load>,
+    gates: gate::Gates,
 }
 
 impl BedrockStandin {
@@ -77,6 +83,7 @@ impl BedrockStandin {
             script: Mutex::new(script),
             calls: Mutex::new(VecDeque::new()),
             load: Arc::new(Load::default()),
+            gates: gate::Gates::default(),
         });
         let router = router(Arc::clone(&shared));
         let (url, server) = Background::serve("bedrock-standin", router)?;
@@ -146,6 +153,7 @@ fn router(shared: Arc<Shared>) -> Router {
 async fn converse(State(shared): State<Arc<Shared>>, Path(model): Path<String>, body: Bytes) -> Response {
     let _entered = shared.load.enter();
     let (call, script, fault) = shared.take("converse", model, &body);
+    shared.gates.of(&call.body);
     tokio::time::sleep(script.delay).await;
     if let Some(fault) = fault {
         return failure(&fault);
@@ -164,6 +172,7 @@ async fn converse(State(shared): State<Arc<Shared>>, Path(model): Path<String>, 
 async fn converse_stream(State(shared): State<Arc<Shared>>, Path(model): Path<String>, body: Bytes) -> Response {
     let entered = shared.load.enter();
     let (call, script, fault) = shared.take("converse-stream", model, &body);
+    let named_gate = shared.gates.of(&call.body);
     tokio::time::sleep(script.delay).await;
     if let Some(fault) = fault {
         return failure(&fault);
@@ -171,7 +180,8 @@ async fn converse_stream(State(shared): State<Arc<Shared>>, Path(model): Path<St
     let text = script.text_for(&call.body);
     let usage = script::usage(&call.body, &text);
     let frames = frames::answer(&text, &usage, &script);
-    let stream = frames::paced(frames, script.pace).map(move |frame| {
+    let gate = named_gate.or(script.gate);
+    let stream = frames::paced(frames, script.pace, gate).map(move |frame| {
         // Held by the stream, so that the call counts as running until its last frame.
         let _running = &entered;
         frame

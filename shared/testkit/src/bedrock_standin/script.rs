@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::Call;
+use super::{Call, Gate};
 
 /// How calls are answered. The default answers at once, with a text that depends on the prompt alone.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,7 @@ pub struct Script {
     pub(super) delay: Duration,
     pub(super) pace: Duration,
     pub(super) ending: Ending,
+    pub(super) gate: Option<Gate>,
 }
 
 impl Script {
@@ -52,6 +53,13 @@ impl Script {
     #[must_use]
     pub const fn pace(mut self, pace: Duration) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// Each piece of text of a streamed answer waits for this gate.
+    #[must_use]
+    pub fn gate(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
         self
     }
 

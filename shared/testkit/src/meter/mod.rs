@@ -19,6 +19,7 @@
 mod batch;
 mod calls;
 mod faults;
+mod gate;
 mod proxy;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ use bytes::Bytes;
 
 pub use self::calls::{Call, Calls};
 pub use self::faults::{Fault, Faults};
+pub use self::gate::Held;
+use self::gate::{At, Door, Gate};
 use crate::background::Background;
 use crate::rng::Rng;
 
@@ -108,6 +111,25 @@ impl Meter {
         self.inject(Faults::none());
     }
 
+    /// Holds the next `count` calls of an operation before the engine sees them, until what is returned is dropped.
+    #[must_use]
+    pub fn hold_calls(&self, operation: &str, count: usize) -> Held {
+        self.hold(operation, At::Call, count)
+    }
+
+    /// Holds the replies to the next `count` calls of an operation, which the engine has carried out by then.
+    #[must_use]
+    pub fn hold_replies(&self, operation: &str, count: usize) -> Held {
+        self.hold(operation, At::Reply, count)
+    }
+
+    fn hold(&self, operation: &str, at: At, left: usize) -> Held {
+        let door = Arc::new(Door::closed());
+        let gate = Gate { operation: operation.to_owned(), at, left, door: Arc::clone(&door) };
+        self.state.lock().gates.push(gate);
+        Held(door)
+    }
+
     /// Does `work` and returns what it returned with the calls it made.
     ///
     /// Meanwhile every call takes at least 60 ms, so that calls made side by side overlap and
@@ -152,6 +174,7 @@ struct Inner {
     struck: u64,
     /// The latency a measurement adds.
     hold: Duration,
+    gates: Vec<Gate>,
 }
 
 /// What is to happen to one call.
@@ -159,6 +182,8 @@ struct Plan {
     number: u64,
     fault: Option<(Fault, Rng)>,
     latency: Duration,
+    /// Where it waits for a test.
+    held: Option<(At, Arc<Door>)>,
 }
 
 impl State {
@@ -180,6 +205,12 @@ impl State {
         if fault.is_some() {
             inner.struck += 1;
         }
+        inner.gates.retain(|gate| gate.left > 0);
+        let gate = inner.gates.iter_mut().find(|gate| gate.operation == operation);
+        let held = gate.map(|gate| {
+            gate.left -= 1;
+            (gate.at, Arc::clone(&gate.door))
+        });
         let call = Call {
             operation: operation.to_owned(),
             started,
@@ -189,7 +220,7 @@ impl State {
             fault: fault.as_ref().map(|(fault, _)| *fault),
         };
         inner.calls.insert(number, call);
-        Plan { number, fault, latency: inner.faults.latency.max(inner.hold) }
+        Plan { number, fault, latency: inner.faults.latency.max(inner.hold), held }
     }
 
     /// Notes how call `number` ended.

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::faults::{self, Refusal};
+use super::gate::At;
 use super::{Fault, Plan, State, batch};
 
 type Upstream = Client<HttpConnector, Full<Bytes>>;
@@ -119,9 +120,15 @@ impl Proxy {
             return self.forward(head, body).await;
         };
 
-        let Plan { number, fault, latency } = self.state.begin(&operation, started, body.clone());
+        let Plan { number, fault, latency, held } = self.state.begin(&operation, started, body.clone());
         let mut ending = Ending { state: &self.state, number, status: None };
+        if let Some((At::Call, door)) = &held {
+            door.pass().await;
+        }
         let reply = self.answer(&operation, fault, head, body).await;
+        if let Some((At::Reply, door)) = &held {
+            door.pass().await;
+        }
         let due = tokio::time::Instant::from_std(started + latency);
         tokio::time::sleep_until(due).await;
         ending.status = reply.as_ref().ok().map(|reply| reply.status().as_u16());

@@ -35,7 +35,7 @@ pub(crate) struct Parts {
 }
 
 /// Failed attempts that an address has free in a minute, for each actor.
-const FREE_FAILURES: u64 = 20;
+pub(crate) const FREE_FAILURES: u64 = 20;
 
 /// What a caller asks for when creating an actor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl Actors {
         match store.create_actor(new).await.map_err(ActorError::from)? {
             CreateOutcome::Created(record) => {
                 // Nobody can have a trust with what did not exist when it was made.
-                let actor = Actor::new(record, store).knowing(LogView::read(None, began));
+                let actor = Actor::new(record, store).knowing(LogView::read(None, began), began);
                 Ok(CreatedActor { actor, passphrase, is_new: true })
             }
             CreateOutcome::CreatorTaken(id) => {
@@ -234,6 +234,7 @@ impl Actors {
         let secret = from.credentials.presented_secret();
         let address = from.address.filter(|_| is_basic);
         let wanted = Wanted { secret: secret.as_ref(), address, ..wanted };
+        let began = Instant::now();
         let mut snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
         let Some(record) = snapshot.actor.take() else { return Ok(None) };
         // The trustee's bearer is the passphrase: guessing it that way is guessing, too.
@@ -258,7 +259,7 @@ impl Actors {
             _ => None,
         };
         let Snapshot { properties, trust, feed, subscribing, log, .. } = snapshot;
-        let actor = Actor::new(record, store).knowing(log);
+        let actor = Actor::new(record, store).knowing(log, began);
         Ok(Some(Visit { actor, caller, changed_by, properties, trust, feed, subscribing }))
     }
 
@@ -292,11 +293,11 @@ impl Actors {
     /// read. `None` when it was removed.
     #[must_use]
     pub fn departed(&self, job: &DueJob, deadline: Deadline) -> Option<Actor> {
-        Some(Actor::new(job.departed()?, self.store.with_deadline(deadline)))
+        Some(Actor::departed(job.departed()?, self.store.with_deadline(deadline)))
     }
 
     /// How long the failures of this minute count.
-    fn until_next_minute(&self) -> Duration {
+    pub(crate) fn until_next_minute(&self) -> Duration {
         let into_minute = self.clock.now().as_secs().rem_euclid(60).unsigned_abs();
         Duration::from_secs(60u64.saturating_sub(into_minute))
     }
@@ -326,7 +327,7 @@ impl Actors {
         }
     }
 
-    fn knows(&self, record: &ActorRecord, passphrase: &str) -> bool {
+    pub(crate) fn knows(&self, record: &ActorRecord, passphrase: &str) -> bool {
         self.keys.verify(Purpose::Passphrase, record.id.as_str(), passphrase, &record.passphrase_hash)
     }
 }

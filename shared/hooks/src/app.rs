@@ -173,6 +173,14 @@ impl App {
         self
     }
 
+    /// Which trust types a client may be granted by its user, from the one that permits least to the one that permits
+    /// most: the first is chosen unless the user chooses another. Only `mcp_client` unless asked for. When not to use it:
+    /// with `admin`, or another type that may do what a user does not expect of the assistant it talks to.
+    pub fn oauth_trust_types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.info.oauth_trust_types = types.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Lets hooks find actors by the value of this property, through the [`Directory`](crate::Directory). The look-up row
     /// changes in the same transaction as the value, whoever writes it. Values written before are found once they are
     /// written again.

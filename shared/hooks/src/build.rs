@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use actingweb_bedrock::Per;
-use actingweb_protocol::permission::PolicyError;
+use actingweb_protocol::permission::{Policy, PolicyError};
 use actingweb_protocol::retry::Retry;
 use actingweb_protocol::{Name, NameError};
 use futures_util::future::join_all;
@@ -137,6 +137,14 @@ pub enum Problem {
         "the default relationship `{0}` is no trust type: register it with `.trust_type(..)`, or name a built-in one"
     )]
     DefaultRelationship(String),
+    /// A trust type for clients that grants nothing, because there is no such type.
+    #[error(
+        "clients may be granted `{0}`, which is no trust type: register it with `.trust_type(..)`, or name a built-in one"
+    )]
+    ClientTrustType(String),
+    /// No trust type for clients at all.
+    #[error("`.oauth_trust_types(..)` names none, so nobody could let a client in: name one or leave it out")]
+    NoClientTrustType,
     /// `.tool(..)` after a hook that can be none.
     #[error("the {kind} hook `{hook}` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`")]
     NotATool {
@@ -183,8 +191,13 @@ impl App {
                 problems.push(Problem::DefaultRelationship(self.info.default_relationship));
                 return Err(BuildError(problems));
             }
-            Ok(policy) if problems.is_empty() => policy,
-            Ok(_) => return Err(BuildError(problems)),
+            Ok(policy) => {
+                check_client_types(&self.info.oauth_trust_types, &policy, &mut problems);
+                if !problems.is_empty() {
+                    return Err(BuildError(problems));
+                }
+                policy
+            }
             Err(error) => {
                 problems.push(error.into());
                 return Err(BuildError(problems));
@@ -245,6 +258,14 @@ fn check_names<K: Kind>(hooks: &[Registered<K>], problems: &mut Vec<Problem>) {
             problems.push(Problem::Name { kind: K::NAME, name, function, reason });
         }
     }
+}
+
+fn check_client_types(types: &[String], policy: &Policy, problems: &mut Vec<Problem>) {
+    if types.is_empty() {
+        problems.push(Problem::NoClientTrustType);
+    }
+    let unknown = types.iter().filter(|name| policy.permissions(name).is_none());
+    problems.extend(unknown.map(|name| Problem::ClientTrustType(name.clone())));
 }
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use actingweb_protocol::trust_types::DEFAULT;
+use actingweb_protocol::trust_types::{CLIENT, DEFAULT};
 use serde::Serialize;
 
 use crate::kind::Kind;
@@ -157,6 +157,8 @@ pub struct AppInfo {
     pub one_callback_per_change: bool,
     /// The relationship meant when none is named.
     pub default_relationship: String,
+    /// The trust types that a client may be granted, from the one that permits least.
+    pub oauth_trust_types: Vec<String>,
     /// Whether verified peers get the default relationship without being asked about.
     pub auto_accept: bool,
     /// Whether only registered trust types are relationships.
@@ -173,6 +175,7 @@ impl AppInfo {
             unique_creator: false,
             one_callback_per_change: true,
             default_relationship: DEFAULT.to_owned(),
+            oauth_trust_types: vec![CLIENT.to_owned()],
             auto_accept: false,
             strict_relationships: false,
         }

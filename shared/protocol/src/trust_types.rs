@@ -19,6 +19,9 @@ pub struct TrustType {
 /// The relationship offered to strangers: the one that allows least.
 pub const DEFAULT: &str = "associate";
 
+/// The relationship offered to AI assistants and other clients of OAuth.
+pub const CLIENT: &str = "mcp_client";
+
 const fn built_in(name: &'static str, display_name: &'static str, description: &'static str) -> TrustType {
     TrustType { name, display_name, description, created_by: "system" }
 }
@@ -30,5 +33,5 @@ pub const BUILT_IN: [TrustType; 6] = [
     built_in("friend", "Friend", "Reads and writes all but private data"),
     built_in("partner", "Partner", "Reads and writes all but internal data"),
     built_in("admin", "Administrator", "Reads, changes and deletes everything, and manages trust"),
-    built_in("mcp_client", "MCP client", "An AI assistant: reads public and shared data, searches and fetches"),
+    built_in(CLIENT, "MCP client", "An AI assistant: reads public and shared data, searches and fetches"),
 ];

@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use actingweb_protocol::oauth::{ClientKey, GrantId};
 use actingweb_protocol::{ActorId, Name, PeerId, Rank, Timestamp, sha256_hex};
 
 /// Partition of everything an actor owns.
@@ -95,14 +96,6 @@ pub(crate) const CREDENTIAL: &str = "CRED#";
 pub(crate) fn credential(hash: &str) -> String {
     format!("{CREDENTIAL}{hash}")
 }
-
-/// Partition of a token of ours.
-pub(crate) fn token(hash: &str) -> String {
-    format!("T#{hash}")
-}
-
-/// Sort key of a token of ours.
-pub(crate) const TOKEN: &str = "TOKEN";
 
 /// What sort keys of failed attempts begin with.
 pub(crate) const FAILURES: &str = "FAIL#";
@@ -219,6 +212,43 @@ pub(crate) fn grant(peer: &PeerId) -> String {
     format!("GRANT#{}", escape(peer.as_str()))
 }
 
+/// What partitions of clients begin with.
+pub(crate) const CLIENTS: &str = "C#";
+
+/// Partition of a client.
+pub(crate) fn client(key: &ClientKey) -> String {
+    format!("{CLIENTS}{key}")
+}
+
+/// Sort key of a client.
+pub(crate) const CLIENT: &str = "CLIENT";
+
+/// What sort keys of the marks of an owner's clients begin with.
+pub(crate) const OWNED: &str = "OWNED#";
+
+/// The mark that an actor's owner made a client.
+pub(crate) fn owned_client(key: &ClientKey) -> String {
+    format!("{OWNED}{key}")
+}
+
+/// The client in the sort key of such a mark; `None` when it is no such key.
+pub(crate) fn owned_client_key(sort_key: &str) -> Option<ClientKey> {
+    ClientKey::parse(sort_key.strip_prefix(OWNED)?).ok()
+}
+
+/// What sort keys of authorizations of clients and of sessions begin with.
+pub(crate) const AUTHORIZATION: &str = "AUTH#";
+
+/// What sort keys of the authorizations of one client begin with.
+pub(crate) fn authorizations(client: &ClientKey) -> String {
+    format!("{AUTHORIZATION}{client}#")
+}
+
+/// An authorization: one family of tokens. Neither part may hold a `#`.
+pub(crate) fn authorization(client: &ClientKey, grant: &GrantId) -> String {
+    format!("{}{grant}", authorizations(client))
+}
+
 /// What is known of a peer.
 pub(crate) fn known(peer: &PeerId, fact: &str) -> String {
     format!("KNOWN#{}#{fact}", escape(peer.as_str()))
@@ -245,6 +275,19 @@ pub(crate) fn schedule(action: &Name, id: &str) -> String {
 /// How many schedules of a caller go on.
 pub(crate) fn live_schedules(caller: &str) -> String {
     format!("SCHEDULES#{}", escape(caller))
+}
+
+/// Partition of the requests of one kind that somebody made; each has its own, so that none gets crowded.
+pub(crate) fn rate(kind: &str, who: &str) -> String {
+    format!("R#{}#{}", escape(kind), escape(who))
+}
+
+/// What sort keys of counted requests begin with.
+pub(crate) const RATE: &str = "RATE#";
+
+/// The requests of one minute since the epoch.
+pub(crate) fn rate_minute(minute: i64) -> String {
+    format!("{RATE}{minute}")
 }
 
 /// How many partitions share the work that is due.

@@ -27,6 +27,7 @@ mod lookups;
 mod notices;
 mod pages;
 mod properties;
+mod rates;
 mod requests;
 mod schedules;
 mod store;

@@ -55,6 +55,16 @@ async fn every_mistake_is_reported_at_once() {
 }
 
 #[tokio::test]
+async fn clients_are_granted_trust_types_that_there_are() {
+    let error = refused(app().oauth_trust_types(["viewer", "clerk"])).await;
+    let expected = "the application cannot start: clients may be granted `clerk`, which is no trust type: register it \
+                    with `.trust_type(..)`, or name a built-in one";
+    assert_eq!(error.to_string(), expected);
+    let none = refused(app().oauth_trust_types(Vec::<String>::new())).await;
+    assert!(matches!(none.problems(), [Problem::NoClientTrustType]), "{none}");
+}
+
+#[tokio::test]
 async fn property_and_lifecycle_hooks_need_their_states_too() {
     fn property(_: State<Pool>) -> Result<Verdict, HookError> {
         Ok(Verdict::Keep)

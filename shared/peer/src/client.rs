@@ -88,6 +88,22 @@ impl PeerClient {
         self
     }
 
+    /// The pooled client beneath.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.shared.http
+    }
+
+    /// What one call may cost.
+    pub(crate) fn limits(&self) -> Limits {
+        self.shared.limits
+    }
+
+    /// When a call that begins now must have ended.
+    pub(crate) fn end_of_call(&self, now: Instant) -> Instant {
+        let timeout = self.shared.limits.timeout;
+        now + self.deadline.map_or(timeout, |deadline| deadline.remaining(now.into_std()).min(timeout))
+    }
+
     /// How far this client may reach.
     #[must_use]
     pub fn guard(&self) -> Guard {

@@ -11,6 +11,7 @@
 mod address;
 mod client;
 mod error;
+mod exchange;
 mod fan_out;
 mod guard;
 mod http_client;

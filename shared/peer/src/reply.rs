@@ -95,7 +95,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 /// The body, and whether it was all of it. Counts what arrives; `Content-Length` is only a claim, and says nothing
 /// about a compressed body.
-async fn read_up_to(mut response: reqwest::Response, limit: usize) -> Result<(Bytes, bool), PeerError> {
+pub(crate) async fn read_up_to(mut response: reqwest::Response, limit: usize) -> Result<(Bytes, bool), PeerError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(PeerError::from_transport)? {
         let room = limit.saturating_sub(body.len());

@@ -1,0 +1,24 @@
+//! Who somebody is, by the word of an identity provider.
+//!
+//! * [`ProviderSettings`]: what a deployment says of a provider, from its variables
+//! * [`Providers`] and [`Provider`]: where to send a browser ([`Provider::authorization_url`]), and who came back
+//!   ([`Provider::finish`]); for native apps, who an id_token speaks of ([`Provider::verify`])
+//! * [`Profile`]: an issuer, a subject that the issuer never gives to anybody else, and an e-mail address if it is verified
+//!
+//! Everything goes through the guarded HTTP client: https to public addresses unless the deployment says `loopback`, no
+//! redirects, bounded in size and time. What a provider says of itself and its keys are kept in the process for an hour.
+
+mod apple;
+mod error;
+mod github;
+mod http;
+mod metadata;
+mod oidc;
+mod profile;
+mod provider;
+mod settings;
+
+pub use error::ProviderError;
+pub use profile::{Assertion, Profile};
+pub use provider::{Leg, Provider, Providers};
+pub use settings::{ProviderKind, ProviderSettings, SettingsError};

@@ -9,6 +9,7 @@ use actingweb_store::{
     ActorRecord, Change, Decision, DueJob, FirstPage, Home, ListRecord, LogView, Store, Stored, Wanted, Write,
 };
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::{ActorError, limits, operations};
 
@@ -24,15 +25,21 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// A handle on a stored actor.
+    /// A handle on a stored actor. Once the actor is deleted, what is written through it fails.
     #[must_use]
     pub fn new(record: ActorRecord, store: Store) -> Self {
-        Self { record: Arc::new(record), store, log: LogView::default() }
+        let store = store.guarding(&record.id, None);
+        Self::departed(record, store)
     }
 
-    /// The same actor, knowing where its change log stands.
-    pub(crate) fn knowing(self, log: LogView) -> Self {
-        Self { log, ..self }
+    /// The same actor, found by a call that began at `seen`, knowing where its change log stands.
+    pub(crate) fn knowing(self, log: LogView, seen: Instant) -> Self {
+        Self { log, store: self.store.guarding(self.id(), Some(seen)), ..self }
+    }
+
+    /// A handle on what is left of an actor whose deletion has begun.
+    pub(crate) fn departed(record: ActorRecord, store: Store) -> Self {
+        Self { record: Arc::new(record), store, log: LogView::default() }
     }
 
     /// The same actor with another deadline.

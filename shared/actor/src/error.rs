@@ -14,6 +14,9 @@ pub enum ActorError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The actor was deleted meanwhile (404).
+    #[error("there is no such actor; it may have been deleted")]
+    Gone,
     /// More than can be held (413).
     #[error("{what} is larger than {limit} bytes")]
     TooLarge {
@@ -43,6 +46,7 @@ impl From<StoreError> for ActorError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy { retry_after, .. } => Self::Busy { retry_after },
+            StoreError::Gone => Self::Gone,
             StoreError::TooLarge { what, limit } => Self::TooLarge { what, limit },
             other => Self::Internal(other),
         }

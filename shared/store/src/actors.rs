@@ -170,6 +170,9 @@ impl Store {
                 }
             }
         }
+        if snapshot.actor.is_some() {
+            self.saw(id, read_at);
+        }
         Ok(snapshot)
     }
 
@@ -183,6 +186,10 @@ impl Store {
             .map_err(|error| refused("TransactWriteItems", error))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
+}
+
+pub(crate) fn actor_key(id: &ActorId) -> Item {
+    item::key(&keys::actor(id), keys::ACTOR)
 }
 
 fn to_item(record: &ActorRecord) -> Item {

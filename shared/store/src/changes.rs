@@ -206,15 +206,6 @@ pub(crate) struct Room {
 }
 
 impl Store {
-    /// Where the change log stands; `None` while the actor never had a trust.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn log_head(&self, actor: &ActorId) -> Result<Option<LogHead>, StoreError> {
-        let found = self.batch_get(vec![log_key(actor)]).await?;
-        found.first().map(|found| LogHead::from_row(&Row::read(found)?)).transpose()
-    }
-
     /// The part of a transaction that makes the log unless it is there. Goes into what makes an actor's first trust.
     pub(crate) fn open_log_part(&self, actor: &ActorId) -> Result<TransactWriteItem, StoreError> {
         self.update_part(log_key(actor), Self::OPEN, self.open_values(), None)
@@ -359,8 +350,17 @@ impl Store {
                 head.suspended.retain(|suspended| suspended != scope);
                 return Ok(Some(head));
             };
-            seen = Some(moved_head(cancelled)?);
+            seen = Some(self.where_it_moved(actor, cancelled).await?);
             pause.wait_unless_learnt("TransactWriteItems", "others are writing to the same actor").await?;
+        }
+    }
+
+    /// The head that stood in the way of a transaction whose first part is about it; looked for where none did, since an
+    /// actor's end takes the log along.
+    pub(crate) async fn where_it_moved(&self, actor: &ActorId, cancelled: Cancelled) -> Result<LogHead, StoreError> {
+        match moved_head(cancelled) {
+            Ok(head) => Ok(head),
+            Err(error) => self.log_head(actor).await?.ok_or(error),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actingweb_protocol::ActorId;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 
+use crate::changes::log_key;
 use crate::due::{DueJob, DueWork};
 use crate::item::number;
 use crate::store::{Cancelled, refused};
@@ -20,7 +21,8 @@ const LAST_LOOK: Duration = Duration::from_secs(15 * 60);
 
 impl Store {
     /// Marks an actor as deleted, in one transaction with the job that removes what it owned; its creator may create
-    /// another one at once. Returns the job, or `None` when the actor was deleted already.
+    /// another one at once. Its change log goes in the same transaction, and with it every write that is still under way
+    /// with a condition on the log. Returns the job, or `None` when the actor was deleted already.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -50,8 +52,9 @@ impl Store {
             TransactWriteItem::builder().update(tombstone).build(),
             TransactWriteItem::builder().delete(lookup).build(),
             TransactWriteItem::builder().put(due).build(),
+            self.delete_part(log_key(&record.id), None)?,
         ];
-        match self.transact(writes).await? {
+        match self.unguarded().transact(writes).await? {
             Ok(()) => Ok(Some(job)),
             Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
                 Ok(None)

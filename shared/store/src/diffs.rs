@@ -71,7 +71,8 @@ impl Store {
             row.insert("expires".to_owned(), number(self.now().plus(MEMORY).as_secs()));
             parts.push(self.put_part(row, None)?);
         }
-        let Err(Cancelled(reasons)) = self.transact(parts).await? else { return Ok(Ok(now)) };
+        // The subscription goes with its actor.
+        let Err(Cancelled(reasons)) = self.unguarded().transact(parts).await? else { return Ok(Ok(now)) };
         match reasons.into_iter().next() {
             Some((code, found)) if code == "ConditionalCheckFailed" => {
                 let found = found.map(|found| SubscriptionRecord::from_row(&Row::read(&found)?)).transpose()?;

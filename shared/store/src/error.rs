@@ -16,6 +16,9 @@ pub enum StoreError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The actor that was written to was deleted meanwhile, or never was.
+    #[error("there is no such actor; it may have been deleted")]
+    Gone,
     /// More than an item, a transaction or a reply can hold.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge {

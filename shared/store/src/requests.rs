@@ -147,7 +147,7 @@ impl Store {
             .expression_attribute_values(":reply", text(reply))
             .expression_attribute_values(":expires", number(self.now().plus(KEPT_FOR).as_secs()))
             .expression_attribute_values(":holder", text(holder));
-        match self.attempt("UpdateItem", || call.clone().send()).await? {
+        match self.unguarded().attempt("UpdateItem", || call.clone().send()).await? {
             Attempt::Done(_) => Ok(true),
             Attempt::Refused(error) => match *error {
                 UpdateItemError::ConditionalCheckFailedException(_) => Ok(false),

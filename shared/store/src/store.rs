@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
 use crate::error::{Fault, sort};
+use crate::fence::Fence;
 use crate::item::Item;
 use crate::{StoreError, item};
 
@@ -38,6 +39,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
     pub(crate) deadline: Option<Deadline>,
+    /// The actor that is written to, if it is one alone.
+    pub(crate) fence: Option<Arc<Fence>>,
     /// Properties found by their values.
     pub(crate) indexed: Arc<HashSet<Name>>,
 }
@@ -71,7 +74,7 @@ impl Store {
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let inner = Arc::new(Inner { client, table: table.into(), clock, entropy });
-        Self { inner, deadline: None, indexed: Arc::default() }
+        Self { inner, deadline: None, fence: None, indexed: Arc::default() }
     }
 
     /// The same table for one invocation: conflicts and throttling are retried until 5 s before its deadline.
@@ -92,7 +95,8 @@ impl Store {
         random_hex(&*self.inner.entropy, 8)
     }
 
-    /// Repeats `call` while it meets passing faults, waiting with full jitter in between.
+    /// Repeats `call` while it meets passing faults, waiting with full jitter in between. What writes to an actor finds it
+    /// alive before each attempt, and after one that took long.
     pub(crate) async fn attempt<T, E, F, Fut>(
         &self,
         operation: &'static str,
@@ -104,9 +108,19 @@ impl Store {
         Fut: Future<Output = Result<T, SdkError<E>>>,
     {
         let mut pause = self.pauses();
+        let fence = self.fence(operation);
         loop {
+            if let Some(fence) = fence {
+                self.before(fence).await?;
+            }
+            let sent = Instant::now();
             let reason = match call().await {
-                Ok(output) => return Ok(Attempt::Done(output)),
+                Ok(output) => {
+                    if let Some(fence) = fence {
+                        self.after(fence, sent).await?;
+                    }
+                    return Ok(Attempt::Done(output));
+                }
                 Err(error) => match sort(error) {
                     Fault::Passing(reason) => reason,
                     Fault::Condition(error) => return Ok(Attempt::Refused(error)),
@@ -168,7 +182,7 @@ impl Store {
     }
 
     async fn delete_chunk(&self, keys: Vec<Item>) -> Result<(), StoreError> {
-        self.write_batch(keys.iter().map(delete_request).collect::<Result<_, _>>()?).await
+        self.unguarded().write_batch(keys.iter().map(delete_request).collect::<Result<_, _>>()?).await
     }
 
     /// Makes up to 25 unconditional writes in one call, again until none is left unprocessed.

@@ -7,7 +7,7 @@ use actingweb_protocol::{ActorId, PeerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use crate::changes::{log_key, moved_head, put_scope, scope_of, signed};
+use crate::changes::{log_key, put_scope, scope_of, signed};
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, text};
 use crate::store::{Attempt, Cancelled, refused};
@@ -209,11 +209,13 @@ impl Store {
                 self.check_part(trust_key(actor, &new.peer), trusted)?,
                 self.put_part(new.item(actor), Some(Condition::absent()))?,
             ];
-            let Err(cancelled) = self.transact(parts).await? else { return Ok(Subscribed::Done(Box::new(new))) };
+            let Err(cancelled) = self.unguarded().transact(parts).await? else {
+                return Ok(Subscribed::Done(Box::new(new)));
+            };
             if cancelled.0.get(1).is_some_and(|(code, _)| code == "ConditionalCheckFailed") {
                 return Ok(Subscribed::NoTrust);
             }
-            head = moved_head(cancelled)?;
+            head = self.where_it_moved(actor, cancelled).await?;
             pause.wait_unless_learnt("TransactWriteItems", "others are subscribing to the same actor").await?;
         }
     }
@@ -253,7 +255,7 @@ impl Store {
     }
 
     /// Ends a subscription, and owes its peer `notice` of that; its diffs go to the worker. False when it was gone
-    /// already.
+    /// already, or the actor is.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -268,7 +270,13 @@ impl Store {
         let values = Item::from([(":one".to_owned(), number(1))]);
         let mut parts = vec![
             self.delete_part(ended.key(actor), Some(Condition::present()))?,
-            self.update_part(log_key(actor), "SET subscribers = subscribers - :one", values, None)?,
+            // Of a deleted actor there is no log: its subscriptions go with everything else.
+            self.update_part(
+                log_key(actor),
+                "SET subscribers = subscribers - :one",
+                values,
+                Some(Condition::present()),
+            )?,
             self.put_part(job.item(), None)?,
         ];
         if let Some(notice) = notice {
@@ -276,9 +284,7 @@ impl Store {
         }
         match self.transact(parts).await? {
             Ok(()) => Ok(true),
-            Err(Cancelled(reasons)) if reasons.first().is_some_and(|(code, _)| code == "ConditionalCheckFailed") => {
-                Ok(false)
-            }
+            Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => Ok(false),
             Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
         }
     }
@@ -387,7 +393,7 @@ impl Store {
             .condition_expression(condition)
             .set_expression_attribute_values((!values.is_empty()).then_some(values))
             .return_values(ReturnValue::AllNew);
-        match self.attempt("UpdateItem", || call.clone().send()).await? {
+        match self.unguarded().attempt("UpdateItem", || call.clone().send()).await? {
             Attempt::Done(output) => {
                 let found = output.attributes.unwrap_or_default();
                 Ok(Some(SubscriptionRecord::from_row(&Row::read(&found)?)?))

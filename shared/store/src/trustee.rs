@@ -58,7 +58,9 @@ impl Store {
             let old = item::key(&keys::creator_lookup(&seen.creator), &seen.lookup);
             writes.push(self.delete_part(old, None)?);
         }
-        let Err(Cancelled(reasons)) = self.transact(writes).await? else { return Ok(TrusteeOutcome::Changed) };
+        let Err(Cancelled(reasons)) = self.unguarded().transact(writes).await? else {
+            return Ok(TrusteeOutcome::Changed);
+        };
         match reasons.iter().position(|(code, _)| code == "ConditionalCheckFailed") {
             Some(0) => Ok(TrusteeOutcome::Stale),
             Some(1) => Ok(TrusteeOutcome::CreatorTaken),

@@ -7,6 +7,7 @@ use actingweb_protocol::{ActorId, PeerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 
+use crate::actors::actor_key;
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, text};
 use crate::store::{Attempt, Cancelled, refused};
@@ -298,6 +299,11 @@ impl Store {
         if seen.is_none() {
             writes.push(self.open_log_part(actor)?);
         }
+        // A log is never opened of a deleted actor. Nobody waits for this but those who open the log as well.
+        let lives = writes.len();
+        if seen.is_none() {
+            writes.push(self.check_part(actor_key(actor), Condition::new("attribute_exists(creator)", []))?);
+        }
         // One that begins anew begins without what belonged to the old one, which nothing would lead to if the new one
         // is never approved.
         if record.expires.is_some() && seen.is_some_and(|seen| seen.expires.is_none()) {
@@ -307,13 +313,14 @@ impl Store {
         for notice in notices {
             writes.push(self.notice_part(actor, notice)?);
         }
-        match self.transact(writes).await? {
+        match self.unguarded().transact(writes).await? {
             Ok(()) => Ok(TrustOutcome::Written(Box::new(record))),
             Err(Cancelled(reasons)) => {
                 let failed = |(code, _): &(String, Option<Item>)| code == "ConditionalCheckFailed";
                 match reasons.iter().position(failed) {
                     Some(0) => Ok(TrustOutcome::Stale),
                     Some(at) if at < secrets => Ok(TrustOutcome::SecretTaken),
+                    Some(at) if at == lives && seen.is_none() => Err(StoreError::Gone),
                     _ => Err(refused("TransactWriteItems", reasons)),
                 }
             }

@@ -214,8 +214,10 @@ impl Store {
                 let what = format!("a change of {} items at once", parts.items.len());
                 return Err(StoreError::TooLarge { what, limit: MAX_TRANSACTION_ITEMS });
             }
+            let began = Instant::now();
             let cancelled = match &head {
-                Some(_) => self.transact(items).await?,
+                // The condition on the log fails when the actor is gone.
+                Some(_) => self.unguarded().transact(items).await?,
                 // What counts on there being no log is done soon, or looks again.
                 None => {
                     unlogged_since = unlogged_since.or_else(|| log.absent_since());
@@ -232,7 +234,10 @@ impl Store {
             };
             let Err(Cancelled(mut reasons)) = cancelled else {
                 match head {
-                    Some(head) => log.advanced(head, entries),
+                    Some(head) => {
+                        self.saw(actor, began);
+                        log.advanced(head, entries);
+                    }
                     None => self.tell_if_late((actor, log), &changes, unlogged_since).await?,
                 }
                 return Ok(Commit::Done);

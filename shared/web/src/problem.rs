@@ -9,7 +9,7 @@ use actingweb_protocol::NameError;
 use actingweb_protocol::json::JsonError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Why a request was not carried out: the status, and a reason the caller can act upon.
 ///
@@ -138,8 +138,8 @@ impl Problem {
         self
     }
 
-    /// The reply with its body.
-    pub(crate) fn render(&self, request_id: &str) -> Response {
+    /// The problem document.
+    pub(crate) fn document(&self, request_id: &str) -> Value {
         let mut body = json!({
             "type": "about:blank",
             "title": self.title.as_deref().or(self.status.canonical_reason()).unwrap_or("Error"),
@@ -150,7 +150,12 @@ impl Problem {
         if let Some(members) = body.as_object_mut().filter(|_| !self.unfinished.is_empty()) {
             members.insert("unfinished".to_owned(), json!(self.unfinished));
         }
-        let mut response = (self.status, body.to_string()).into_response();
+        body
+    }
+
+    /// The reply with its body.
+    pub(crate) fn render(&self, request_id: &str) -> Response {
+        let mut response = (self.status, self.document(request_id).to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.headers.iter().cloned());
@@ -171,6 +176,7 @@ impl From<ActorError> for Problem {
     fn from(error: ActorError) -> Self {
         match error {
             ActorError::Busy { retry_after } => Self::unavailable("storage is busy: try again", retry_after),
+            ActorError::Gone => Self::not_found(error.to_string()),
             ActorError::TooLarge { .. } => Self::too_large(error.to_string()),
             ActorError::Invalid(reason) => Self::bad_request(reason),
             ActorError::Conflict(reason) => Self::conflict(reason),

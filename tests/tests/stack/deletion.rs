@@ -121,9 +121,16 @@ async fn what_a_request_under_way_wrote_too_late_goes_at_the_last_look() {
     let deadline = actingweb_protocol::Deadline::after(std::time::Instant::now(), Duration::from_secs(20));
     let visit = site.state().actors.visit(&id, &from, &[], deadline).await.unwrap().unwrap();
 
-    ann.delete("").await.expect(204);
-    site.drain().await;
-    visit.actor.set_property("late", json!("write")).await.unwrap();
+    let held = site.meter().hold_calls("PutItem", 1);
+    let late = visit.actor.set_property("late", json!("write"));
+    let ending = async {
+        held.arrived().await;
+        ann.delete("").await.expect(204);
+        site.drain().await;
+        held.release();
+    };
+    // Acknowledged or not, by how long that took.
+    let _ = tokio::join!(late, ending);
     Answer::of(ann.request(Method::GET, "/properties/late")).await.problem(404);
     clock.advance(Duration::from_secs(16 * 60));
     assert_eq!(site.drain().await.done, 1);

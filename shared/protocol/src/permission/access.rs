@@ -34,8 +34,8 @@ impl Access {
     /// `trust/friend/abc`. Ask once per request, before anything is read or changed.
     ///
     /// `properties`, `methods`, `actions` and `resources` are decided by the caller's rules for what the path names: GET
-    /// reads, PUT and POST write, DELETE deletes, anything on a method calls it and on an action executes it. The bare
-    /// collection is open to who may do that to any member. **For properties, `Ok` means that some leaf at or below the
+    /// reads, PUT and POST write, DELETE deletes, anything on a method calls it, and anything on an action, or below it,
+    /// executes it. The bare collection is open to who may do that to any member. **For properties, `Ok` means that some leaf at or below the
     /// path may be allowed**: the value itself then needs [`Access::filter_readable`], [`Access::check_writable`],
     /// [`Access::check_deletable`] or [`Access::check_list`].
     ///
@@ -63,7 +63,9 @@ impl Access {
             (_, Verb::Post | Verb::Put) => Operation::Write,
             (_, Verb::Delete) => Operation::Delete,
         };
-        let target = segments.get(1..).unwrap_or_default().join("/");
+        // Below an action are its tasks and schedules: who may run it may see to them.
+        let named = if category == Category::Actions { segments.get(1..2) } else { None };
+        let target = named.or_else(|| segments.get(1..)).unwrap_or_default().join("/");
         if target.is_empty() {
             return self.check_any(category, operation);
         }

@@ -115,3 +115,17 @@ fn definitions_that_could_not_work_are_refused() {
         PolicyError::Twice("twice")
     );
 }
+
+#[test]
+fn who_may_run_an_action_may_see_to_its_tasks_and_schedules() {
+    let definition = TrustDefinition::new("runner", "Runner", "")
+        .grants(Category::Actions, Rules::patterns(&["report", "sub/*"], &[Operation::Execute]));
+    let access = Policy::builder().trust_type(definition).build().unwrap().access(peer("runner"), None);
+    for verb in Verb::ALL {
+        assert!(access.authorize("actions/report/schedules/1", verb).is_ok());
+        // Nothing below an action is granted or denied by itself.
+        for path in ["actions/other/schedules", "actions/sub/report", "actions/sub"] {
+            assert!(access.authorize(path, verb).is_err(), "{path}");
+        }
+    }
+}

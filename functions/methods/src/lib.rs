@@ -1,10 +1,11 @@
-//! `/{actor}/methods`: calls of the application's methods, also as JSON-RPC 2.0.
+//! `/{actor}/methods`: calls of the application's methods, also as JSON-RPC 2.0 and as streams.
 
 mod json_rpc;
 pub mod openapi;
 
 use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::calls::{Callable, call_by_path, input, list, operation};
+use actingweb_web::events::{Wish, as_events, stream_by_path};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
 use axum::extract::State;
@@ -18,6 +19,11 @@ pub fn routes() -> Router<AppState> {
 /// The service of this group.
 pub fn router(state: AppState) -> Router {
     serve(routes(), state.for_group("methods"))
+}
+
+/// The same service, under the name of the function that streams.
+pub fn stream_router(state: AppState) -> Router {
+    serve(routes(), state.for_group("methods-stream"))
 }
 
 async fn methods(State(state): State<AppState>, incoming: Incoming) -> Reply {
@@ -37,8 +43,13 @@ async fn methods(State(state): State<AppState>, incoming: Incoming) -> Reply {
     }
     match name {
         Some(name) => {
+            let wish = if incoming.verb == Verb::Post { Wish::of(&incoming) } else { Wish::Json };
+            if wish != Wish::Json && state.hooks.streams(name.as_str()) {
+                return stream_by_path(&state, &incoming, &admission, name.as_str()).await;
+            }
             let call = call_by_path(&state, &incoming, &admission, Callable::Method, name.as_str());
-            incoming.once(&state, Some(&admission), call).await
+            let response = incoming.once(&state, Some(&admission), call).await?;
+            if wish == Wish::EventsOnly { as_events(response).await } else { Ok(response) }
         }
         None if incoming.verb == Verb::Post => Err(Problem::bad_request(
             "POST to /methods itself takes a JSON-RPC 2.0 request; other calls name the method in the path",

@@ -11,6 +11,7 @@
 //! | needs all of several sources | `sources` (also: reads a file, has a state) |
 //! | does the same to many items | `batch` |
 //! | asks a model | `summary` |
+//! | answers piece by piece | `draft` |
 //! | calls other actors | `peers` |
 //! | writes to the actor, keeps a log | `log` |
 //! | does something in the world | `notifications` |
@@ -23,6 +24,7 @@ mod aggregate;
 mod arithmetic;
 mod batch;
 mod bounded_text;
+mod draft;
 mod email;
 mod ended;
 mod fingerprint;
@@ -92,6 +94,9 @@ pub fn app() -> App {
         .annotate(Annotations::read_only().open_world())
         .method("summarize", summary::summarize)
         .describe("Has a model summarise the actor's properties on a topic, and adds the news")
+        .annotate(Annotations::read_only().open_world())
+        .method("draft", draft::draft)
+        .describe("Has a model write on a topic, and streams what it writes")
         .annotate(Annotations::read_only().open_world())
         .method("fingerprint", blocking(fingerprint::fingerprint))
         .describe("Computes an iterated SHA-256")

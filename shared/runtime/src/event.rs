@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use actingweb_web::ClientAddress;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use lambda_runtime::{MetadataPrelude, StreamResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -153,7 +154,12 @@ impl GatewayReply {
     /// is text as it is and any other in base64.
     pub(crate) async fn from_response(response: Response<Body>) -> Result<Self, EventError> {
         let (parts, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
+        // One more than can be carried, which says that it cannot be: a stream may have no end.
+        let body = match Limited::new(body, MAX_REPLY_BYTES).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => Bytes::from(vec![b' '; MAX_REPLY_BYTES + 1]),
+            Err(error) => return Err(EventError::Reply(axum::Error::new(error))),
+        };
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let mut headers = BTreeMap::new();
         for name in parts.headers.keys().filter(|name| **name != SET_COOKIE) {
@@ -167,4 +173,17 @@ impl GatewayReply {
         let cookies = parts.headers.get_all(SET_COOKIE).iter().map(text).collect();
         Ok(Self { status_code: parts.status.as_u16(), headers, cookies, body, is_base64_encoded })
     }
+}
+
+/// The response as Lambda streams it: a prelude, then the body as it comes.
+pub(crate) fn streamed(response: Response<Body>) -> StreamResponse<BodyDataStream> {
+    let (parts, body) = response.into_parts();
+    let mut headers = parts.headers;
+    let cookies = headers.get_all(SET_COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let cookies = cookies.collect();
+    headers.remove(SET_COOKIE);
+    // It goes out in chunks, beside which a length is an error (RFC 9112, 6.2).
+    headers.remove(CONTENT_LENGTH);
+    let metadata_prelude = MetadataPrelude { status_code: parts.status, headers, cookies };
+    StreamResponse { metadata_prelude, stream: body.into_data_stream() }
 }

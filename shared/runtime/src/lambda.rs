@@ -9,13 +9,14 @@ use actingweb_hooks::App;
 use actingweb_protocol::{ActorId, Clock, Deadline};
 use actingweb_web::AppState;
 use axum::Router;
+use axum::response::Response;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use crate::event::{EventError, GatewayEvent, GatewayReply};
+use crate::event::{EventError, GatewayEvent, GatewayReply, streamed};
 use crate::stream::Batch;
 use crate::{Config, Environment, StartError, SystemClock, build, prime, telemetry};
 
@@ -26,6 +27,9 @@ const LAMBDA_VARIABLES: [&str; 4] = [
     "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
 ];
+
+/// The longest that a function may be given.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
 /// Why a function's process ended.
 pub type Error = lambda_runtime::Error;
@@ -42,6 +46,24 @@ pub async fn run<R: FnOnce(AppState) -> Router>(app: App, router: R) -> Result<(
     let serve = move |LambdaEvent { payload, context }: LambdaEvent<GatewayEvent>| {
         let router = router.clone();
         async move { answer(router, payload, deadline(&context)).await.map_err(Error::from) }
+    };
+    Runtime::new(service_fn(serve)).run_concurrent().await
+}
+
+/// Runs the function of a group behind a function URL that streams (`InvokeMode: RESPONSE_STREAM`): as [`run`], but what
+/// a reply's body brings goes out as it comes, and a request has as long as the function has.
+///
+/// When not to use it: behind an HTTP API, which takes replies whole.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_streaming<R: FnOnce(AppState) -> Router>(app: App, router: R) -> Result<(), Error> {
+    let mut state = Box::pin(start(app, group_of::<R>())).await?;
+    state.time_limit = LONGEST_INVOCATION;
+    let router = router(state);
+    let serve = move |LambdaEvent { payload, context }: LambdaEvent<GatewayEvent>| {
+        let router = router.clone();
+        async move { respond(router, payload, deadline(&context)).await.map(streamed).map_err(Error::from) }
     };
     Runtime::new(service_fn(serve)).run_concurrent().await
 }
@@ -99,12 +121,17 @@ pub async fn handle_event(router: Router, event: Value, deadline: Option<Deadlin
 }
 
 async fn answer(router: Router, event: GatewayEvent, deadline: Option<Deadline>) -> Result<GatewayReply, EventError> {
+    let response = respond(router, event, deadline).await?;
+    GatewayReply::from_response(response).await.map(GatewayReply::within_limits)
+}
+
+async fn respond(router: Router, event: GatewayEvent, deadline: Option<Deadline>) -> Result<Response, EventError> {
     let mut request = event.into_request()?;
     if let Some(deadline) = deadline {
         request.extensions_mut().insert(deadline);
     }
     let Ok(response) = router.oneshot(request).await.map_err(|never: Infallible| never);
-    GatewayReply::from_response(response).await.map(GatewayReply::within_limits)
+    Ok(response)
 }
 
 /// Everything before the first event of a function of `group`.

@@ -113,7 +113,7 @@ pub fn input(incoming: &Incoming) -> Result<Value, Problem> {
     incoming.payload.json()
 }
 
-fn answer(outcome: CallOutcome, kind: Callable, name: &str, op: Op) -> Reply {
+pub(crate) fn answer(outcome: CallOutcome, kind: Callable, name: &str, op: Op) -> Reply {
     let noun = kind.noun();
     match outcome {
         CallOutcome::Answer(_) if op == Op::Delete && matches!(kind, Callable::Method | Callable::Action) => {

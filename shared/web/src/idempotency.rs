@@ -104,6 +104,11 @@ impl Incoming {
         }
     }
 
+    /// Whether it comes with the header.
+    pub(crate) fn is_named(&self) -> bool {
+        self.headers.contains_key(key::IDEMPOTENCY_KEY)
+    }
+
     /// All that a request asks for. Its verb is POST.
     fn content_digest(&self) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.params()).finish();

@@ -12,8 +12,9 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use futures_util::stream::{self, StreamExt as _};
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -44,6 +45,7 @@ struct Notes {
     caller: Option<&'static str>,
     hook: Option<String>,
     hook_ms: f64,
+    events: Option<(u64, &'static str)>,
 }
 
 impl RequestContext {
@@ -80,6 +82,11 @@ impl RequestContext {
             notes.hook.get_or_insert_with(|| format!("{kind}:{name}"));
         });
         output
+    }
+
+    /// Notes how far a stream of events has come.
+    pub(crate) fn note_events(&self, sent: u64, end: &'static str) {
+        self.with_notes(|notes| notes.events = Some((sent, end)));
     }
 
     fn with_notes<T>(&self, act: impl FnOnce(&mut Notes) -> T) -> T {
@@ -131,28 +138,64 @@ async fn observe(State(state): State<AppState>, mut request: Request, next: Next
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    let _entered = span.enter();
-    log(&state, &context, &method, &route, response.status().as_u16(), started);
-    response
+    let is_stream = response.extensions_mut().remove::<EventStream>().is_some();
+    let cold = state.take_cold();
+    let line = Line { group: state.group, context, method, route, status: response.status(), started, cold, span };
+    if is_stream { response.map(|body| line.after(body)) } else { response }
 }
 
-/// The request line of docs/logging.md.
-fn log(state: &AppState, context: &RequestContext, method: &Method, route: &str, status: u16, started: Instant) {
-    let notes = context.with_notes(std::mem::take);
-    let tenths = |millis: f64| (millis * 10.0).round() / 10.0;
-    tracing::info!(
-        group = state.group,
-        method = notes.verb.unwrap_or(method.as_str()),
-        route,
-        actor = notes.actor,
-        status,
-        duration_ms = tenths(started.elapsed().as_secs_f64() * 1000.0),
-        caller = notes.caller.unwrap_or("anonymous"),
-        hook_ms = notes.hook.is_some().then(|| tenths(notes.hook_ms)),
-        hook = notes.hook,
-        cold = state.take_cold(),
-        "request"
-    );
+/// Marks a reply whose body is written as it comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventStream;
+
+/// The request line of docs/logging.md, written when it is dropped: once the reply is there, or its stream over.
+struct Line {
+    group: &'static str,
+    context: RequestContext,
+    method: Method,
+    route: String,
+    status: StatusCode,
+    started: Instant,
+    cold: bool,
+    span: tracing::Span,
+}
+
+impl Line {
+    /// The same body, which writes this line at its end, or where it is given up.
+    fn after(self, body: Body) -> Body {
+        let data = stream::unfold((body.into_data_stream(), Some(self)), |(mut data, mut line)| async move {
+            let next = data.next().await;
+            if next.is_none() {
+                // Before the end is told: Lambda may stop the process there.
+                drop(line.take());
+            }
+            Some((next?, (data, line)))
+        });
+        Body::from_stream(data)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let _entered = self.span.enter();
+        let notes = self.context.with_notes(std::mem::take);
+        let tenths = |millis: f64| (millis * 10.0).round() / 10.0;
+        tracing::info!(
+            group = self.group,
+            method = notes.verb.unwrap_or(self.method.as_str()),
+            route = self.route,
+            actor = notes.actor,
+            status = self.status.as_u16(),
+            duration_ms = tenths(self.started.elapsed().as_secs_f64() * 1000.0),
+            caller = notes.caller.unwrap_or("anonymous"),
+            hook_ms = notes.hook.is_some().then(|| tenths(notes.hook_ms)),
+            hook = notes.hook,
+            events = notes.events.map(|(sent, _)| sent),
+            stream = notes.events.map(|(_, end)| end),
+            cold = self.cold,
+            "request"
+        );
+    }
 }
 
 /// The message of a panic, cut at 200 characters.

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::Problem;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The longest key, in characters.
 const MAX_KEY_CHARS: usize = 255;

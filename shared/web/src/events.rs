@@ -1,0 +1,127 @@
+//! Streamed answers as server-sent events (WHATWG HTML, 9.2), for callers that accept `text/event-stream`.
+//!
+//! Each item is one event without a name, its data the item as JSON on one line. The last event is named `done`, its data
+//! an object with what is to be said of the whole, or `error`, its data a problem document. Comments keep the connection
+//! open while nothing happens.
+
+mod accept;
+
+use std::time::Duration;
+
+use actingweb_hooks::{HookFailure, MethodReply, StreamPart, Streaming};
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+
+pub use accept::Wish;
+
+use crate::calls::{self, Callable};
+use crate::observe::{EventStream, RequestContext};
+use crate::{Admission, AppState, Incoming, Problem, Reply};
+
+/// How long a connection may be silent: proxies commonly close those that are for a minute.
+pub const HEARTBEAT: Duration = Duration::from_secs(15);
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// Calls the method named in the path, and answers with its items as they come. Its status is known with the first item:
+/// what fails before is a problem as anywhere else.
+///
+/// # Errors
+/// As [`calls::call_by_path`]; 400 with an `Idempotency-Key`, since nothing is kept of a stream.
+pub async fn stream_by_path(state: &AppState, incoming: &Incoming, admission: &Admission, name: &str) -> Reply {
+    if incoming.is_named() {
+        return Err(Problem::bad_request(
+            "nothing is kept of a stream, so that an Idempotency-Key has no effect on it: leave one or the other away, \
+             `Accept: text/event-stream` or the key",
+        ));
+    }
+    let op = calls::operation(incoming)?;
+    let data = calls::input(incoming)?;
+    let invocation = incoming.invocation(admission);
+    let call = state.hooks.stream_method(&invocation, name, op, data);
+    match incoming.context.in_hook("method", name, call).await {
+        MethodReply::Whole(outcome) => as_events(calls::answer(outcome, Callable::Method, name, op)?).await,
+        MethodReply::Streaming(streaming) => Ok(reply(events(streaming, incoming.context.clone()))),
+    }
+}
+
+/// A JSON reply as a stream of one item, for callers that accept nothing else. Others stay as they are.
+///
+/// # Errors
+/// 500 when the body broke off.
+pub async fn as_events(response: Response) -> Reply {
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|of| of == "application/json");
+    if response.status() != StatusCode::OK || !is_json {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let json = body.collect().await.map_err(|error| {
+        tracing::error!(%error, "request failed");
+        Problem::internal()
+    })?;
+    let text = [&b"data: "[..], &json.to_bytes(), b"\n\n", &event("done", &json!({}))].concat();
+    let mut response = Response::from_parts(parts, Body::from(text));
+    set_headers(&mut response);
+    Ok(response)
+}
+
+fn reply(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let mut response = Response::new(Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)));
+    set_headers(&mut response);
+    response.extensions_mut().insert(EventStream);
+    response
+}
+
+fn set_headers(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What nginx and those that follow it ask for to pass each event on at once.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+}
+
+/// The events of a stream. Nothing is read ahead of whoever takes them.
+fn events(streaming: Streaming, context: RequestContext) -> impl Stream<Item = Bytes> + Send + 'static {
+    context.note_events(0, "abandoned");
+    stream::unfold((streaming, context, 0), |(mut streaming, context, mut sent)| async move {
+        let bytes = match tokio::time::timeout(HEARTBEAT, streaming.next()).await {
+            Err(_) => Bytes::from_static(b": \n\n"),
+            Ok(part) => match part? {
+                StreamPart::Item(item) => {
+                    sent += 1;
+                    context.note_events(sent, "abandoned");
+                    Bytes::from(format!("data: {item}\n\n"))
+                }
+                StreamPart::Done(summary) => {
+                    context.note_events(sent, "done");
+                    event("done", &summary)
+                }
+                StreamPart::Failed(failure) => {
+                    context.note_events(sent, "failed");
+                    event("error", &problem(failure, &context.id))
+                }
+            },
+        };
+        Some((bytes, (streaming, context, sent)))
+    })
+}
+
+/// JSON has no line breaks of its own as it is written here, so that one line of data is all.
+fn event(name: &str, data: &Value) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+/// The problem document, with the seconds to wait that a reply has in its header.
+fn problem(failure: HookFailure, request_id: &str) -> Value {
+    let wait = failure.retry_after;
+    let mut document = Problem::from(failure).document(request_id);
+    if let (Some(members), Some(wait)) = (document.as_object_mut(), wait) {
+        members.insert("retry_after".to_owned(), json!(wait.as_millis().div_ceil(1000).max(1)));
+    }
+    document
+}

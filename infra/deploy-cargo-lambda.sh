@@ -109,9 +109,12 @@ for group in "${groups[@]}"; do packages+=(-p "actingweb-$group"); done
 run cargo lambda build --profile lambda --arm64 "${packages[@]}"
 
 for group in "${groups[@]}"; do
-  role=$(output "${group^}RoleArn")
+  role=$(output "$(sed -E 's/(^|-)(.)/\u\2/g' <<<"$group")RoleArn")
   timeout=29
-  case $group in worker | deliver) timeout=120 ;; esac
+  case $group in
+    worker | deliver) timeout=120 ;;
+    methods-stream) timeout=300 ;;
+  esac
   run cargo lambda deploy --region "$region" --binary-name "actingweb-$group" \
     --role "$role" --env-file "$settings" \
     --memory "${MEMORY_SIZE:-512}" --timeout "$timeout" "$stack-$group"

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::template::{http_groups, logical, of_type, template, text};
+use crate::template::{STREAM, http_groups, logical, of_type, template, text};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -119,7 +119,8 @@ pub(crate) fn watch() -> Watch {
 pub(crate) fn by_watch<'a>(router: &'a Watch, method: &str, path: &str) -> Option<&'a str> {
     let targets = router.at(path).ok()?.value;
     let row = targets.iter().find(|(only, _)| only.as_deref().is_none_or(|only| only == method))?;
-    Some(&row.1)
+    // Its router is that of `methods`, so that this is the same choice.
+    Some(if row.1 == STREAM { "methods" } else { &row.1 })
 }
 
 /// Every path of up to four segments out of words that routes know, words like them, and
@@ -183,7 +184,28 @@ fn every_function_is_reached_and_only_those() {
     assert_eq!(in_template, http_groups(), "the template's routes");
     let in_watch: BTreeSet<String> =
         watch_rows().into_iter().flat_map(|(_, targets)| targets).map(|(_, group)| group).collect();
-    assert_eq!(in_watch, http_groups(), "the watch router");
+    let mut expected = http_groups();
+    expected.insert(STREAM.to_owned());
+    assert_eq!(in_watch, expected, "the watch router");
+}
+
+#[test]
+fn streams_have_a_url_that_anybody_may_call_and_that_streams() {
+    let template = template();
+    let url = &template["Resources"]["MethodsStreamUrl"]["Properties"];
+    assert_eq!((&url["InvokeMode"], &url["AuthType"]), (&"RESPONSE_STREAM".into(), &"NONE".into()));
+    assert!(url["Cors"].is_null(), "as the API, which has none");
+    assert_eq!(template["Outputs"]["StreamUrl"]["Value"]["Fn::GetAtt"], "MethodsStreamUrl.FunctionUrl");
+    let function = url["TargetFunctionArn"].to_string();
+    for (permission, action) in
+        [("MethodsStreamUrlPermission", "lambda:InvokeFunctionUrl"), ("MethodsStreamPermission", "lambda:InvokeFunction")]
+    {
+        let permission = &template["Resources"][permission]["Properties"];
+        assert_eq!((&permission["Action"], &permission["Principal"]), (&action.into(), &"*".into()));
+        assert_eq!(permission["FunctionName"].to_string(), function);
+    }
+    // Without this, anybody with an account could call the function itself.
+    assert_eq!(template["Resources"]["MethodsStreamPermission"]["Properties"]["InvokedViaFunctionUrl"], true);
 }
 
 #[test]

@@ -62,17 +62,20 @@ pub(crate) fn groups() -> BTreeSet<String> {
         .collect()
 }
 
-/// The groups that answer HTTP requests: all but those fed by events.
+/// The groups behind the API: all but those fed by events, and the one with a URL of its own.
 pub(crate) fn http_groups() -> BTreeSet<String> {
     let mut groups = groups();
-    groups.retain(|group| !["worker", "deliver"].contains(&group.as_str()));
+    groups.retain(|group| !["worker", "deliver", STREAM].contains(&group.as_str()));
     groups
 }
 
-/// The part of a logical id that stands for a group: `meta` gives `Meta`.
+/// The function that streams answers of `methods`: the same router at a URL of its own.
+pub(crate) const STREAM: &str = "methods-stream";
+
+/// The part of a logical id that stands for a group: `meta` gives `Meta`, `methods-stream` `MethodsStream`.
 pub(crate) fn logical(group: &str) -> String {
-    let mut letters = group.chars();
-    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    group.split('-').map(capital).collect()
 }
 
 /// The resources of a type, by logical id.

@@ -49,15 +49,14 @@ impl StoredAttribute {
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
-        match row.text("kind")? {
-            keys::VALUE => Ok(Self::Value(Attribute {
-                name: row.text("name")?.to_owned(),
-                value: row.json("value")?,
-                written_at: row.timestamp("written_at")?,
-            })),
-            keys::LIST => Ok(Self::List(ListRecord::from_row(row)?)),
-            other => Err(row.corrupt(format!("unknown kind `{other}`"))),
+        if ListRecord::is_at(row) {
+            return ListRecord::from_row(row).map(Self::List);
         }
+        Ok(Self::Value(Attribute {
+            name: row.text("name")?.to_owned(),
+            value: row.json("value")?,
+            written_at: row.timestamp("written_at")?,
+        }))
     }
 }
 
@@ -76,7 +75,6 @@ impl Store {
         ttl: Option<Duration>,
     ) -> Result<bool, StoreError> {
         let mut row = item::new(&keys::actor(actor), &attribute_key(bucket, name)?);
-        row.insert("kind".to_owned(), text(keys::VALUE));
         row.insert("name".to_owned(), text(name));
         row.insert("value".to_owned(), text(value.to_string()));
         row.insert("version".to_owned(), text(self.nonce()));

@@ -115,6 +115,11 @@ impl ListRecord {
         Ok(Self { version: row.text("version")?.to_owned(), ..list })
     }
 
+    /// Whether a list stands there: what has no generation is a plain value.
+    pub(crate) fn is_at(row: &Row<'_>) -> bool {
+        row.0.contains_key("generation")
+    }
+
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         let (home, name) = Home::of(row)?;
         let length = row.optional_number("item_count")?.and_then(|length| u64::try_from(length).ok());
@@ -134,7 +139,6 @@ impl ListRecord {
 
     pub(crate) fn item(&self, actor: &ActorId) -> Item {
         let mut row = item::new(&keys::actor(actor), &self.key());
-        row.insert("kind".to_owned(), text(keys::LIST));
         row.insert("item_count".to_owned(), number(i64::try_from(self.length).unwrap_or(i64::MAX)));
         row.insert("description".to_owned(), text(&self.description));
         row.insert("explanation".to_owned(), text(&self.explanation));

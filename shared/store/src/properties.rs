@@ -7,6 +7,7 @@ use actingweb_protocol::{ActorId, Name};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde_json::Value;
 
+use crate::clients::client_key;
 use crate::item::{Item, Row, text};
 use crate::lookups::FOUND_BY;
 use crate::store::key_of;
@@ -85,16 +86,15 @@ impl Stored {
     }
 
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
-        match row.text("kind")? {
-            keys::VALUE => Ok(Self::Value(StoredProperty {
-                name: Home::of(row)?.1,
-                value: row.json("value")?,
-                version: row.text("version")?.to_owned(),
-                found_by: row.optional_text(FOUND_BY)?.map(str::to_owned),
-            })),
-            keys::LIST => Ok(Self::List(ListRecord::from_row(row)?)),
-            other => Err(row.corrupt(format!("unknown kind `{other}`"))),
+        if ListRecord::is_at(row) {
+            return ListRecord::from_row(row).map(Self::List);
         }
+        Ok(Self::Value(StoredProperty {
+            name: Home::of(row)?.1,
+            value: row.json("value")?,
+            version: row.text("version")?.to_owned(),
+            found_by: row.optional_text(FOUND_BY)?.map(str::to_owned),
+        }))
     }
 }
 
@@ -103,8 +103,7 @@ impl Expect {
     pub(crate) fn owning(&self, found_by: Option<&str>) -> Condition {
         match (self, found_by) {
             (Self::Any, None) => {
-                let plain = "attribute_not_exists(pk) OR (kind = :value AND attribute_not_exists(found_by))";
-                Condition::new(plain, [(":value", text(keys::VALUE))])
+                Condition::new("attribute_not_exists(generation) AND attribute_not_exists(found_by)", [])
             }
             (Self::Any, Some(partition)) => {
                 Condition::new("attribute_not_exists(pk) OR found_by = :found_by", [(":found_by", text(partition))])
@@ -194,6 +193,11 @@ impl Store {
             for row in found {
                 self.release_found(actor, &Row(row)).await?;
             }
+            for row in rest.iter().map(|row| Row(row)) {
+                if row.text("sk").is_ok_and(|sk| sk.starts_with(keys::IDENTITIES)) {
+                    self.release_identity(actor, &row).await?;
+                }
+            }
             let stays = |key: &Item| {
                 let sort_key = Row(key).text("sk").unwrap_or_default();
                 // Feeds lead to data in other partitions: they end each by itself.
@@ -201,6 +205,10 @@ impl Store {
                     || sort_key.starts_with(keys::FEED)
                     || (keep_notices && sort_key.starts_with(keys::NOTICE))
             };
+            // Clients have rows of their own, which go with their owner.
+            let owned = |row: &&Item| keys::owned_client_key(Row(row).text("sk").unwrap_or_default());
+            let clients: Vec<Item> = rest.iter().filter_map(owned).map(|key| client_key(&key)).collect();
+            self.batch_delete(clients).await?;
             self.batch_delete(rest.into_iter().filter_map(key_of).filter(|key| !stays(key)).collect()).await?;
         }
         Ok(())
@@ -256,7 +264,6 @@ impl Store {
 
 fn property_item(actor: &ActorId, name: &Name, value: &Value, version: &str, found_by: Option<&str>) -> Item {
     let mut row = item::new(&keys::actor(actor), &keys::property(name));
-    row.insert("kind".to_owned(), text(keys::VALUE));
     row.insert("value".to_owned(), text(value.to_string()));
     row.insert("version".to_owned(), text(version));
     row.extend(found_by.map(|partition| (FOUND_BY.to_owned(), text(partition))));

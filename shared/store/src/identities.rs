@@ -1,0 +1,242 @@
+//! Identities: who signs in, by the word of a provider, and whose actor that is.
+//!
+//! An identity is found by a digest of issuer and subject, in a row of its own; the actor has a row for each of its
+//! identities. A verified e-mail address leads to one actor, too, so that whoever comes by another provider is told to
+//! connect it rather than given a second actor; it lets nobody in. All of it is written in one transaction.
+
+use actingweb_protocol::{ActorId, Timestamp, sha256_hex};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+
+use crate::actors::actor_id;
+use crate::item::{Item, Row, number, text};
+use crate::lookups::FOUND_BY;
+use crate::store::{Cancelled, refused};
+use crate::transaction::Condition;
+use crate::{ActorRecord, NewActor, Store, StoreError, item, keys};
+
+/// An identity, as an actor has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityRecord {
+    /// The digest of issuer and subject that it is found by.
+    pub digest: String,
+    /// The provider's name in this deployment when it was connected.
+    pub provider: String,
+    /// Who says so.
+    pub issuer: String,
+    /// The issuer's name of the user.
+    pub subject: String,
+    /// The verified e-mail address it came with.
+    pub email: Option<String>,
+    /// The name it came with.
+    pub name: Option<String>,
+    /// When it was connected.
+    pub linked_at: Timestamp,
+}
+
+/// How the creation of an actor for an identity ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityOutcome {
+    /// The actor exists now, and the identity is its.
+    Created(ActorRecord),
+    /// The identity has an actor.
+    Known(ActorId),
+    /// The address has another identity's actor.
+    EmailTaken(ActorId),
+    /// This creator has an actor already, and may have only one.
+    CreatorTaken(ActorId),
+}
+
+/// How connecting an identity with an actor ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkOutcome {
+    /// It is the actor's.
+    Linked,
+    /// It is another actor's.
+    Taken(ActorId),
+    /// There is no such actor any more.
+    Gone,
+}
+
+impl IdentityRecord {
+    fn item(&self, actor: &ActorId, address_row: bool) -> Item {
+        let mut row = item::new(&keys::actor(actor), &keys::identity_of(&self.digest));
+        let mut put = |name: &str, value: &str| row.insert(name.to_owned(), text(value));
+        put("provider", &self.provider);
+        put("issuer", &self.issuer);
+        put("subject", &self.subject);
+        if let Some(email) = &self.email {
+            put("email", email);
+            if address_row {
+                put(FOUND_BY, &keys::email(&sha256_hex(email)));
+            }
+        }
+        if let Some(name) = &self.name {
+            put("name", name);
+        }
+        row.insert("linked_at".to_owned(), number(self.linked_at.as_millis()));
+        row
+    }
+
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        let optional = |name: &str| Ok::<_, StoreError>(row.optional_text(name)?.map(str::to_owned));
+        let digest = row.text("sk")?.strip_prefix(keys::IDENTITIES).unwrap_or_default().to_owned();
+        Ok(Self {
+            digest,
+            provider: row.text("provider")?.to_owned(),
+            issuer: row.text("issuer")?.to_owned(),
+            subject: row.text("subject")?.to_owned(),
+            email: optional("email")?,
+            name: optional("name")?,
+            linked_at: row.timestamp("linked_at")?,
+        })
+    }
+}
+
+impl Store {
+    /// Whose identity this is: one strongly consistent call. The actor may have been deleted since.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn identity_owner(&self, digest: &str) -> Result<Option<ActorId>, StoreError> {
+        let found = self.batch_get(vec![identity_key(digest)]).await?;
+        found.first().map(|found| actor_id(&Row::read(found)?, "actor")).transpose()
+    }
+
+    /// The identities of an actor, in the order of their digests.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn identities(&self, actor: &ActorId) -> Result<Vec<IdentityRecord>, StoreError> {
+        let mut identities = Vec::new();
+        let mut pages = self.pages(&keys::actor(actor), keys::IDENTITIES, None);
+        while let Some(items) = pages.next().await? {
+            for found in &items {
+                identities.push(IdentityRecord::from_row(&Row::read(found)?)?);
+            }
+        }
+        Ok(identities)
+    }
+
+    /// Creates an actor for an identity that has none, in one call. `gone` are actors that no longer exist, whose rows the
+    /// worker has not removed yet: what leads to them counts as nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_identified(
+        &self,
+        new: NewActor,
+        identity: &IdentityRecord,
+        gone: &[ActorId],
+    ) -> Result<IdentityOutcome, StoreError> {
+        let (record, mut writes) = self.creation(new)?;
+        writes.push(self.lead(identity_key(&identity.digest), &record.id, gone)?);
+        writes.push(self.put_part(identity.item(&record.id, true), None)?);
+        if let Some(email) = &identity.email {
+            writes.push(self.lead(email_key(email), &record.id, gone)?);
+        }
+        let Err(Cancelled(reasons)) = self.transact(writes).await? else {
+            return Ok(IdentityOutcome::Created(record));
+        };
+        let taken = |at: usize| match reasons.get(at) {
+            Some((_, Some(row))) => actor_id(&Row::read(row)?, "actor").map(Some),
+            _ => Ok(None),
+        };
+        match (taken(2)?, taken(4)?, taken(1)?) {
+            (Some(actor), _, _) => Ok(IdentityOutcome::Known(actor)),
+            (_, Some(actor), _) => Ok(IdentityOutcome::EmailTaken(actor)),
+            (_, _, Some(actor)) => Ok(IdentityOutcome::CreatorTaken(actor)),
+            _ => Err(refused("TransactWriteItems", reasons)),
+        }
+    }
+
+    /// Connects an identity with an actor, together with its address if that leads nowhere yet: one call, two when it does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn link_identity(
+        &self,
+        actor: &ActorId,
+        identity: &IdentityRecord,
+        gone: &[ActorId],
+    ) -> Result<LinkOutcome, StoreError> {
+        let mut with_address = identity.email.is_some();
+        loop {
+            let alive = Condition::new("attribute_exists(pk) AND attribute_not_exists(deleted_at)", []);
+            let mut writes = vec![
+                self.check_part(crate::actors::actor_key(actor), alive)?,
+                self.lead(identity_key(&identity.digest), actor, &[gone, std::slice::from_ref(actor)].concat())?,
+                self.put_part(identity.item(actor, with_address), None)?,
+            ];
+            if let Some(email) = identity.email.as_ref().filter(|_| with_address) {
+                writes.push(self.lead(email_key(email), actor, &[gone, std::slice::from_ref(actor)].concat())?);
+            }
+            let Err(Cancelled(reasons)) = self.transact(writes).await? else { return Ok(LinkOutcome::Linked) };
+            let failed = |at: usize| reasons.get(at).filter(|(code, _)| code == "ConditionalCheckFailed");
+            return match (failed(0), failed(1), failed(3)) {
+                (Some(_), _, _) => Ok(LinkOutcome::Gone),
+                (_, Some((_, Some(row))), _) => Ok(LinkOutcome::Taken(actor_id(&Row::read(row)?, "actor")?)),
+                // The address leads to somebody else: the identity itself was proved, so it is connected without it.
+                (None, None, Some(_)) if with_address => {
+                    with_address = false;
+                    continue;
+                }
+                _ => Err(refused("TransactWriteItems", reasons)),
+            };
+        }
+    }
+
+    /// Takes an identity away from an actor. False when it is not the actor's.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unlink_identity(&self, actor: &ActorId, digest: &str) -> Result<bool, StoreError> {
+        let key = item::key(&keys::actor(actor), &keys::identity_of(digest));
+        let Some(found) = self.batch_get(vec![key.clone()]).await?.pop() else { return Ok(false) };
+        self.release_identity(actor, &Row::read(&found)?).await?;
+        self.batch_delete(vec![key]).await?;
+        Ok(true)
+    }
+
+    /// Removes what leads from an identity, and from its address, to this actor.
+    pub(crate) async fn release_identity(&self, actor: &ActorId, row: &Row<'_>) -> Result<(), StoreError> {
+        let digest = row.text("sk")?.strip_prefix(keys::IDENTITIES).unwrap_or_default();
+        let address = row.optional_text(FOUND_BY)?.map(|partition| item::key(partition, keys::EMAIL));
+        for key in [Some(identity_key(digest)), address].into_iter().flatten() {
+            let own = Condition::new("attribute_not_exists(pk) OR actor = :actor", [(":actor", text(actor.as_str()))]);
+            match self.transact(vec![self.delete_part(key, Some(own))?]).await? {
+                // Another actor's by now: not ours to remove.
+                Ok(()) | Err(Cancelled(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Leads to `actor` what leads nowhere, or to one of `gone`.
+    fn lead(&self, key: Item, actor: &ActorId, gone: &[ActorId]) -> Result<TransactWriteItem, StoreError> {
+        let mut row = key;
+        row.insert("v".to_owned(), number(item::VERSION));
+        row.insert("actor".to_owned(), text(actor.as_str()));
+        // At most two are known to be gone: whom the identity and whom the address led to; and the actor itself.
+        let condition = match gone {
+            [] => Condition::absent(),
+            [first] => Condition::new("attribute_not_exists(pk) OR actor = :a", [(":a", text(first.as_str()))]),
+            [first, second] => Condition::new(
+                "attribute_not_exists(pk) OR actor IN (:a, :b)",
+                [(":a", text(first.as_str())), (":b", text(second.as_str()))],
+            ),
+            [first, second, third, ..] => Condition::new(
+                "attribute_not_exists(pk) OR actor IN (:a, :b, :c)",
+                [(":a", text(first.as_str())), (":b", text(second.as_str())), (":c", text(third.as_str()))],
+            ),
+        };
+        self.put_part(row, Some(condition))
+    }
+}
+
+fn identity_key(digest: &str) -> Item {
+    item::key(&keys::identity(digest), keys::IDENTITY)
+}
+
+fn email_key(email: &str) -> Item {
+    item::key(&keys::email(&sha256_hex(email)), keys::EMAIL)
+}

@@ -39,7 +39,7 @@ async fn read_all(site: &Site, owner: &Owner) -> (Answer, Calls) {
 }
 
 /// Many small values: one call to find the actor and one per MB; never more than two in sequence. (One more where the
-/// rest nearly fills whole pages: `budgets` has such a case.)
+/// rest nearly fills whole pages.)
 #[tokio::test]
 async fn reading_everything_takes_one_call_per_megabyte_and_two_in_sequence() {
     for size in [10, 1_000, 20_000] {

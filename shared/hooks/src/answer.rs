@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::HookError;
-use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
+use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, MayStream, Method, Property, Resource, Subscription};
 use crate::property::Verdict;
 use crate::schema::{self, Schema};
 use crate::streamed::{self, Parts, Streamed};
@@ -26,7 +26,7 @@ use crate::streaming::MethodAnswer;
     message = "`{Self}` is not what a hook of kind `{K}` can return",
     label = "this hook returns, or resolves to, `{Self}`",
     note = "method, action and resource hooks return `Result<T, HookError>` where `T: Serialize + JsonSchema`",
-    note = "method hooks may also return `Result<Streamed<T>, HookError>`, where `T: Serialize + JsonSchema`",
+    note = "method hooks, and no others, may return `Result<Streamed<T>, HookError>` where `T: Serialize + JsonSchema`",
     note = "property hooks return `Result<Verdict, HookError>`, lifecycle and subscription hooks `Result<(), HookError>`",
     note = "for another error type use `?`, or `.map_err(HookError::terminal)?`"
 )]
@@ -75,7 +75,7 @@ impl<T: Serialize + JsonSchema> IntoAnswer<Method> for Result<T, HookError> {
     }
 }
 
-impl<T: Serialize + JsonSchema + 'static> IntoAnswer<Method> for Result<Streamed<T>, HookError> {
+impl<K: MayStream, T: Serialize + JsonSchema + 'static> IntoAnswer<K> for Result<Streamed<T>, HookError> {
     fn into_answer(self) -> Result<MethodAnswer, HookError> {
         Ok(MethodAnswer::Streamed(Parts::of(self?)))
     }

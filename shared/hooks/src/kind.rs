@@ -81,6 +81,17 @@ impl TakesInput for Resource {}
 impl TakesInput for Callback {}
 impl<K: TakesInput> TakesInput for OnPool<K> {}
 
+/// Kinds that may run as tasks.
+#[diagnostic::on_unimplemented(
+    message = "`Task` is not an argument of a `{Self}` hook",
+    label = "this hook asks for `Task`",
+    note = "only actions run as tasks: register it with `.action(name, hook).as_task()`",
+    note = "for tasks beside a hook, joined before its reply, see `Context::tasks`"
+)]
+pub trait TakesTask: Kind<Payload = Operation> {}
+impl TakesTask for Action {}
+impl<K: TakesTask> TakesTask for OnPool<K> {}
+
 /// Kinds whose call is about a property.
 #[diagnostic::on_unimplemented(
     message = "`PropertyAccess` is not an argument of a `{Self}` hook",
@@ -129,3 +140,8 @@ impl<K: TakesBotMessage> TakesBotMessage for OnPool<K> {}
 )]
 pub trait MayBlock: Kind {}
 impl<K: Kind> MayBlock for OnPool<K> {}
+
+/// Kinds whose hooks may answer piece by piece: methods. Nobody awaits the pieces of the others.
+#[doc(hidden)]
+pub trait MayStream: Kind<Answer = MethodAnswer> {}
+impl MayStream for Method {}

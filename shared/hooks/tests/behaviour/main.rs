@@ -15,5 +15,6 @@ mod order;
 mod properties;
 mod retries;
 mod schemas;
+mod streams;
 mod tasks;
 mod watchdog;

@@ -13,12 +13,8 @@ use crate::{Assertion, Profile, ProviderError, ProviderKind, ProviderSettings};
 use crate::{github, oidc};
 
 /// The providers of a deployment, built once per process. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Providers {
-    known: Arc<[Arc<Known>]>,
-    http: PeerClient,
-    clock: Arc<dyn Clock>,
-}
+#[derive(Clone, Debug, Default)]
+pub struct Providers(Arc<[Provider]>);
 
 /// A provider's settings, and what it said of itself.
 #[derive(Debug)]
@@ -41,30 +37,30 @@ pub struct Leg {
 impl Providers {
     /// These providers, asked over this client.
     #[must_use]
-    pub fn new(settings: Vec<ProviderSettings>, http: PeerClient, clock: Arc<dyn Clock>) -> Self {
-        let known = settings.into_iter().map(|settings| Arc::new(Known { settings, discovery: Discovery::default() }));
-        Self { known: known.collect(), http, clock }
+    pub fn new(settings: Vec<ProviderSettings>, http: &PeerClient, clock: &Arc<dyn Clock>) -> Self {
+        let provider = |settings| Provider {
+            known: Arc::new(Known { settings, discovery: Discovery::default() }),
+            http: Transport(http.clone()),
+            clock: Arc::clone(clock),
+        };
+        Self(settings.into_iter().map(provider).collect())
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.0.is_empty()
     }
 
     /// All of them, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = Provider> {
-        self.known.iter().map(|known| self.provider(known))
+    pub fn iter(&self) -> impl Iterator<Item = &Provider> {
+        self.0.iter()
     }
 
     /// The one of this name.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<Provider> {
-        self.known.iter().find(|known| known.settings.name == name).map(|known| self.provider(known))
-    }
-
-    fn provider(&self, known: &Arc<Known>) -> Provider {
-        Provider { known: Arc::clone(known), http: Transport(self.http.clone()), clock: Arc::clone(&self.clock) }
+    pub fn find(&self, name: &str) -> Option<&Provider> {
+        self.0.iter().find(|provider| provider.name() == name)
     }
 }
 
@@ -79,9 +75,8 @@ pub struct Provider {
 impl Provider {
     /// This provider for work that must end by `deadline`.
     #[must_use]
-    pub fn with_deadline(mut self, deadline: Deadline) -> Self {
-        self.http = Transport(self.http.0.with_deadline(deadline));
-        self
+    pub fn with_deadline(&self, deadline: Deadline) -> Self {
+        Self { http: Transport(self.http.0.clone().with_deadline(deadline)), ..self.clone() }
     }
 
     /// What the deployment says of it.

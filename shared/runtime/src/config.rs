@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actingweb_hooks::BotToken;
 use actingweb_peer::Guard;
 use actingweb_protocol::Keys;
+use actingweb_providers::ProviderSettings;
 use url::Url;
 
 use crate::Environment;
@@ -36,6 +37,8 @@ pub struct Config {
     pub log: LogFilter,
     /// `ACTINGWEB_SERVICE_<NAME>`: base URLs of services that hooks call, by name in lower case.
     pub services: BTreeMap<String, Url>,
+    /// `ACTINGWEB_OAUTH_<PROVIDER>_…`: the identity providers that people may sign in with.
+    pub providers: Vec<ProviderSettings>,
     /// Where AWS is.
     pub aws: AwsSettings,
 }
@@ -91,6 +94,7 @@ impl Config {
             bot_token: environment.get("ACTINGWEB_BOT_TOKEN").map(BotToken::new),
             log: Self::log(environment)?,
             services: services(environment)?,
+            providers: providers(environment)?,
             aws,
         })
     }
@@ -178,6 +182,12 @@ fn services(environment: &Environment) -> Result<BTreeMap<String, Url>, ConfigEr
         .collect()
 }
 
+fn providers(environment: &Environment) -> Result<Vec<ProviderSettings>, ConfigError> {
+    const PREFIX: &str = "ACTINGWEB_OAUTH_";
+    ProviderSettings::read(environment.below(PREFIX))
+        .map_err(|error| ConfigError::new(&format!("{PREFIX}{}", error.variable), error.reason))
+}
+
 fn endpoint(environment: &Environment, name: &str) -> Result<Option<Url>, ConfigError> {
     environment.get(name).map(|text| http_url(name, text)).transpose()
 }
@@ -219,6 +229,7 @@ mod tests {
             .with("ACTINGWEB_DEVTEST", "true")
             .with("ACTINGWEB_BOT_TOKEN", "shared-with-the-bot")
             .with("ACTINGWEB_SERVICE_NEWS_FEED", "http://127.0.0.1:9/news")
+            .with("ACTINGWEB_OAUTH_GOOGLE_CLIENT_ID", "web")
             .with("AWS_DEFAULT_REGION", "eu-north-1")
             .with("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")
             .with("AWS_ACCESS_KEY_ID", "id");
@@ -229,6 +240,7 @@ mod tests {
         assert!(config.bot_token.is_some() && !format!("{:?}", config.bot_token).contains("shared"));
         assert_eq!(config.bedrock_model.as_deref(), Some("amazon.nova-lite-v1:0"));
         assert_eq!(config.services["news_feed"].as_str(), "http://127.0.0.1:9/news");
+        assert_eq!(config.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["google"]);
         assert_eq!(config.aws.region.as_deref(), Some("eu-north-1"));
         assert_eq!(config.aws.dynamodb_endpoint.unwrap().port(), Some(8000));
         assert!(config.aws.has_credentials);
@@ -250,6 +262,7 @@ mod tests {
             ("ACTINGWEB_DEVTEST", "yes"),
             ("ACTINGWEB_LOG", "info,=,"),
             ("ACTINGWEB_SERVICE_WEATHER", "not-a-url-but-secret"),
+            ("ACTINGWEB_OAUTH_GOOGLE_COLOUR", "secret"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "8000"),
         ] {
             let error = refusal(name, value);

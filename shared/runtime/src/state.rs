@@ -8,6 +8,7 @@ use actingweb_bedrock::Bedrock;
 use actingweb_hooks::{App, BuildError, Resources};
 use actingweb_peer::{HttpClientError, HttpSettings, PeerClient, http_client};
 use actingweb_protocol::{Clock, Deadline, Entropy};
+use actingweb_providers::Providers;
 use actingweb_store::{Store, StoreError};
 use actingweb_web::AppState;
 use tokio::time::Instant;
@@ -71,6 +72,7 @@ pub async fn build_with(
     let actors = Actors::new(store, Arc::clone(&config.keys), surroundings, &config.base_url, unique_creator);
     let settings = HttpSettings::default();
     let peers = PeerClient::new(&settings, config.outbound, actingweb_peer::Limits::default())?;
+    let providers = Providers::new(config.providers.clone(), &peers, &clock);
     let resources = Resources {
         http: http_client(&settings)?,
         peers: peers.clone(),
@@ -94,6 +96,7 @@ pub async fn build_with(
     let trusts = Trusts::new(&actors, peers, rules);
     let mut state = AppState::new((actors, trusts), hooks, &config.base_url, entropy, TIME_LIMIT);
     state.devtest = config.devtest;
+    state.providers = providers;
     state.bot_token.clone_from(&config.bot_token);
     Ok(state)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actingweb_actor::{Actors, Publishing, Trusts};
 use actingweb_hooks::{BotToken, Hooks};
 use actingweb_protocol::Entropy;
+use actingweb_providers::Providers;
 
 /// Everything a group's handlers need, built once per process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct AppState {
     pub devtest: bool,
     /// What hooks check messages to `/bot` by; without it there are none.
     pub bot_token: Option<BotToken>,
+    /// The identity providers that people may sign in with.
+    pub providers: Providers,
     /// The name of the group in the log.
     pub group: &'static str,
     cold: Arc<AtomicBool>,
@@ -52,6 +55,7 @@ impl AppState {
             time_limit,
             devtest: false,
             bot_token: None,
+            providers: Providers::default(),
             group: "all",
             cold,
         }

@@ -155,6 +155,7 @@ async fn dispatch(stack: &Running, samples: usize) -> bool {
             caller: access.caller().clone(),
             request_id: "00000000-0000-4000-8000-000000000000".to_owned(),
             deadline: Deadline::after(Instant::now(), Duration::from_secs(29)),
+            mcp: None,
         };
         let sent: Value = serde_json::from_slice(black_box(br#"{"a": 1.5, "b": 2.5}"#)).expect("JSON");
         match state.hooks.call_method(&invocation, name, Op::Post, sent).await {

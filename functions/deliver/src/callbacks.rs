@@ -208,6 +208,7 @@ impl Delivery<'_> {
             caller: Caller::Peer { id: trust.peer.to_string(), relationship: trust.relationship.clone() },
             request_id,
             deadline: run.deadline,
+            mcp: None,
         };
         let telling = Telling { state: run.state, invocation: &telling, access: &peer.access, subscription: held };
         let told = telling.tell(diff).await;

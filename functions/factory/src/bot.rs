@@ -24,6 +24,7 @@ pub(crate) async fn bot(State(state): State<AppState>, headers: HeaderMap, incom
         caller: Caller::Anonymous,
         request_id: incoming.context.id.to_string(),
         deadline: incoming.context.deadline,
+        mcp: None,
     };
     let message = BotMessage::new(token.clone(), headers, &incoming.payload.bytes);
     let taken = state.hooks.call_bot(&invocation, message);

@@ -81,6 +81,7 @@ async fn tell_hooks(state: &AppState, incoming: &Incoming, created: &CreatedActo
         caller: actingweb_actor::Caller::Creator,
         request_id: incoming.context.id.to_string(),
         deadline: incoming.context.deadline,
+        mcp: None,
     };
     let hooks = state.hooks.fire(&invocation, Event::new(EventKind::ActorCreated));
     incoming.context.in_hook("lifecycle", EventKind::ActorCreated.as_str(), hooks).await;

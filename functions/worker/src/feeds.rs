@@ -19,7 +19,7 @@ pub(crate) async fn resync(
     let feeds = Feeds::new(&state.trusts).for_request(&request_id, deadline);
     let synced = feeds.resync_due(&actor, peer, subscription).await.map_err(of_storage)?;
     let caller = Caller::Peer { id: peer.to_string(), relationship: String::new() };
-    let invocation = Invocation { actor: Some(actor), caller, request_id, deadline };
+    let invocation = Invocation { actor: Some(actor), caller, request_id, deadline, mcp: None };
     tell_synced(state, &invocation, synced).await;
     Ok(())
 }

@@ -1,10 +1,13 @@
-//! Work that is due: the removal of what deleted actors and lists left, what peers are owed, and what is missing of what
-//! they told.
+//! Work that is due: the removal of what deleted actors and lists left, what peers are owed, what is missing of what they
+//! told, and [`tasks`].
 //!
 //! Everything here may die at any point and be run again by anybody: a job stays due until its last step is done, and
 //! each of its steps can be repeated.
 
 mod feeds;
+mod schedules;
+pub mod tasks;
+mod work;
 
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use actingweb_store::{DueJob, DueWork, StoreError};
 use actingweb_web::AppState;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
+
+pub use work::work;
 
 /// How many jobs are worked on at once.
 const CONCURRENCY: usize = 8;
@@ -78,8 +83,7 @@ async fn run(state: &AppState, job: DueJob, deadline: Deadline) -> Result<bool, 
             DueWork::Acknowledge { peer, subscription } => {
                 feeds::acknowledge(state, &job.actor, peer, subscription, deadline).await?;
             }
-            // Nothing makes schedules yet.
-            DueWork::Fire { .. } => {}
+            DueWork::Fire { action, schedule } => schedules::fire(state, &job, (action, schedule), deadline).await?,
             DueWork::RemoveDiffs { subscription } => store.clear_diffs(&job.actor, subscription, u64::MAX).await?,
         }
         store.finish(&job).await?;
@@ -135,6 +139,7 @@ async fn fire(state: &AppState, job: &DueJob, event: EventKind, deadline: Deadli
         caller: Caller::Creator,
         request_id: random_hex(&*state.entropy, 16),
         deadline,
+        mcp: None,
     };
     state.hooks.fire(&invocation, Event::new(event)).await;
 }

@@ -12,6 +12,7 @@ use actingweb_protocol::permission::{Policy, PolicyBuilder, TrustDefinition};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::as_task::TaskRules;
 use crate::build::Problem;
 use crate::call::EventKind;
 use crate::error::BoxError;
@@ -28,7 +29,7 @@ type Factory = Box<dyn FnOnce(Init) -> BoxFuture<'static, Result<AnyState, BoxEr
 /// An application, being put together. Registering only collects; [`build`](Self::build) checks and reports every
 /// mistake at once.
 ///
-/// `describe`, `annotate`, `deadline` and `tool` speak of the hook registered just before.
+/// `describe`, `annotate`, `deadline`, `tool`, `as_task` and `attempts` speak of the hook registered just before.
 ///
 /// ```
 /// use actingweb_hooks::prelude::*;
@@ -356,20 +357,64 @@ impl App {
         self.about("tool", |about| about.tool = Some(description.into()))
     }
 
+    /// Lets the action run after its caller has gone: a `POST` is answered 202 with a task, whose status and result are
+    /// under `/{actor}/actions/{name}/tasks/{id}`, and a worker runs the hook, once the input and the caller's rights
+    /// were found good. It may take what the worker has, fifteen minutes on AWS, or its own
+    /// [`deadline`](Self::deadline). Take [`Task`](crate::Task) to tell how far it has come.
+    ///
+    /// A hook that fails in a way that may pass ([`HookError::Retryable`](crate::HookError::Retryable),
+    /// [`Exhausted`](crate::HookError::Exhausted), a panic, its deadline), or whose worker dies, is run again, five times
+    /// in all unless [`attempts`](Self::attempts) says otherwise. So what it does must bear being done twice.
+    ///
+    /// When not to use it: for what takes less than a few seconds, since whoever asks must ask again for the result.
+    pub fn as_task(mut self) -> Self {
+        if let Some(kind) = self.last.filter(|kind| !matches!(kind, Last::Action)) {
+            self.problems.push(Problem::NoTask { kind: kind.name(), hook: self.last_name() });
+            return self;
+        }
+        self.about("as_task", |about| about.task = Some(TaskRules::default()))
+    }
+
+    /// How often a task is tried, the first time included; 0 counts as 1. Follows [`as_task`](Self::as_task).
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        let mut is_task = false;
+        let rules = TaskRules { attempts: attempts.max(1) };
+        let change = |about: &mut About| {
+            is_task = about.task.is_some();
+            about.task = about.task.map(|_| rules);
+        };
+        self = self.about("attempts", change);
+        if let Some(kind) = self.last.filter(|_| !is_task) {
+            self.problems.push(Problem::NoTask { kind: kind.name(), hook: self.last_name() });
+        }
+        self
+    }
+
+    /// Says something of a method for MCP; of any other hook it is a mistake.
+    pub(crate) fn for_methods(mut self, what: &'static str, change: impl FnOnce(&mut crate::mcp::McpAbout)) -> Self {
+        if let Some(kind) = self.last.filter(|kind| !matches!(kind, Last::Method)) {
+            self.problems.push(Problem::NotForMethods { what, kind: kind.name(), hook: self.last_name() });
+            return self;
+        }
+        self.about(what, |about| change(&mut about.mcp))
+    }
+
     fn last_name(&self) -> String {
         let name = match self.last {
+            Some(Last::Method) => self.methods.last().map(|hook| &hook.name),
+            Some(Last::Action) => self.actions.last().map(|hook| &hook.name),
             Some(Last::Resource) => self.resources.last().map(|hook| &hook.name),
             Some(Last::Property) => self.properties.last().map(|hook| &hook.name),
             Some(Last::Callback) => self.callbacks.last().map(|hook| &hook.name),
             Some(Last::Subscription) => self.subscriptions.last().map(|hook| &hook.name),
             Some(Last::Bot) => self.bots.last().map(|hook| &hook.name),
             Some(Last::Lifecycle) => self.lifecycle.last().map(|(_, hook)| &hook.name),
-            _ => None,
+            None => None,
         };
         name.map(ToString::to_string).unwrap_or_default()
     }
 
-    fn about(mut self, what: &'static str, change: impl FnOnce(&mut About)) -> Self {
+    pub(crate) fn about(mut self, what: &'static str, change: impl FnOnce(&mut About)) -> Self {
         let about = match self.last {
             Some(Last::Method) => self.methods.last_mut().map(|hook| &mut hook.about),
             Some(Last::Action) => self.actions.last_mut().map(|hook| &mut hook.about),

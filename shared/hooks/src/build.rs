@@ -17,9 +17,11 @@ use crate::engine::Engine;
 use crate::error::BoxError;
 use crate::extract::{Services, States};
 use crate::kind::Kind;
+use crate::mcp::McpItems;
 use crate::peers::{check_profile, peering};
 use crate::registry::{Registered, Table, WILDCARD};
 use crate::resources::{Init, Resources, Surroundings};
+use crate::schedules::Scheduling;
 
 /// Everything that is wrong with an application, found at start.
 #[derive(Debug)]
@@ -145,6 +147,12 @@ pub enum Problem {
     /// No trust type for clients at all.
     #[error("`.oauth_trust_types(..)` names none, so nobody could let a client in: name one or leave it out")]
     NoClientTrustType,
+    /// What is no origin.
+    #[error("`{0}` is no origin of a single-page application: `https://app.example.com`, with no path and no slash at its end")]
+    SpaOrigin(String),
+    /// What is no address of a native app.
+    #[error("`{0}` is no deep link: it needs a scheme with a dot in it, `com.example.app:/signed-in`, or https")]
+    DeepLink(String),
     /// `.tool(..)` after a hook that can be none.
     #[error("the {kind} hook `{hook}` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`")]
     NotATool {
@@ -153,6 +161,48 @@ pub enum Problem {
         /// The name it is registered under.
         hook: String,
     },
+    /// `.as_task()` after a hook that cannot be one, or `.attempts(..)` after one that is none.
+    #[error(
+        "the {kind} hook `{hook}` is no task: `.as_task()` goes after `.action(..)`, and `.attempts(..)` after `.as_task()`"
+    )]
+    NoTask {
+        /// The hook's kind.
+        kind: &'static str,
+        /// The name it is registered under.
+        hook: String,
+    },
+    /// A hook that is about its task, and never is one.
+    #[error("the action hook `{hook}` takes `Task`, but is answered at once: add `.as_task()`")]
+    TaskNeeded {
+        /// The name it is registered under.
+        hook: String,
+    },
+    /// `.prompt(..)` or `.mcp_resource(..)` after a hook that can be none.
+    #[error("the {kind} hook `{hook}` is no method: `.{what}(..)` goes after `.method(..)`")]
+    NotForMethods {
+        /// What was called.
+        what: &'static str,
+        /// The hook's kind.
+        kind: &'static str,
+        /// The name it is registered under.
+        hook: String,
+    },
+    /// A resource whose URI is none.
+    #[error("the method hook `{hook}` is the resource `{uri}`, which is no URI with places for values: {reason}")]
+    ResourceUri {
+        /// The name it is registered under.
+        hook: String,
+        /// What was given.
+        uri: String,
+        /// The rule it breaks.
+        reason: crate::mcp::UriTemplateError,
+    },
+    /// A tool or prompt under a name that AI clients do not take.
+    #[error("`{0}` is offered to AI clients, which take names of 1 to 128 letters, digits, `_`, `-` and `.` only")]
+    McpName(String),
+    /// A method and an action of one name, both tools: which one would a model call?
+    #[error("the method and the action `{0}` are both offered as tools: offer one of them, or give it another name")]
+    DuplicateTool(String),
     /// `.describe(..)` and the like before any hook.
     #[error("`.{what}(..)` must follow the hook it speaks of; no hook was registered before it")]
     NoHookYet {
@@ -170,12 +220,16 @@ impl App {
         let mut problems = std::mem::take(&mut self.problems);
         check_names(&self.methods, &mut problems);
         check_names(&self.actions, &mut problems);
+        let misses_task = |hook: &&Registered<_>| hook.signature.needs_task && hook.about.task.is_none();
+        let without = self.actions.iter().filter(misses_task);
+        problems.extend(without.map(|hook| Problem::TaskNeeded { hook: hook.name.to_string() }));
         check_names(&self.resources, &mut problems);
         check_names(&self.properties, &mut problems);
         check_names(&self.callbacks, &mut problems);
         check_names(&self.subscriptions, &mut problems);
         check_indexed(&self.indexed, &mut problems);
         check_profile(&self.profile, &mut problems);
+        let mcp = McpItems::of(&self, &mut problems);
         let budget = check_budget(self.budget.take(), &mut problems);
         let states = make_states(std::mem::take(&mut self.states), &resources, &mut problems).await;
         check_states(&self.methods, &states, &mut problems);
@@ -213,11 +267,13 @@ impl App {
             .actors
             .as_ref()
             .map(|actors| peering(actors, retrying, policy.clone(), &self.properties, &self.profile));
+        let scheduling = resources.actors.as_ref().map(|actors| Scheduling::new(actors, &self.actions));
         Ok(Hooks(Arc::new(Inner {
             engine: Engine::new(resources.limits),
             surroundings: Arc::new(Surroundings {
                 http: resources.http,
                 peering,
+                scheduling,
                 peers: resources.peers,
                 bedrock: resources.bedrock,
                 budget,
@@ -229,6 +285,7 @@ impl App {
             }),
             info: self.info,
             policy,
+            mcp,
             methods: Table::new(self.methods),
             actions: Table::new(self.actions),
             resources: Table::new(self.resources),

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::HookError;
+use crate::extract::TaskHandle;
 use crate::kind::{Kind, OnPool};
+use crate::mcp::McpCall;
 use crate::resources::Surroundings;
 use crate::tasks::TaskSet;
 
@@ -61,13 +63,15 @@ impl fmt::Display for Op {
 pub struct Operation {
     pub(crate) op: Op,
     pub(crate) data: Value,
+    /// The task that it runs as, if it does.
+    pub(crate) task: Option<TaskHandle>,
 }
 
 impl Operation {
     /// `GET` and `DELETE` carry no data; hooks ported from the Python library look for `{"method": "GET"}` instead.
     pub(crate) fn new(op: Op, data: Value) -> Self {
         let data = if op.has_data() { data } else { json!({ "method": op.as_str() }) };
-        Self { op, data }
+        Self { op, data, task: None }
     }
 }
 
@@ -94,6 +98,16 @@ pub enum EventKind {
     TrustDeleted,
     /// A subscription between the actor and a peer ended before their relationship. A [`SubscriptionEvent`].
     SubscriptionDeleted,
+    /// Somebody proved to be who they are at a provider, and is about to be signed in to the actor. A
+    /// [`SignInEvent`](crate::SignInEvent). A hook that fails keeps them out: with what it says for
+    /// [`HookError::Rejected`], and for any other failure until it works.
+    OauthSuccess,
+    /// Somebody who signs in typed an e-mail address, which is to be verified: send the URL there. An
+    /// [`EmailEvent`](crate::EmailEvent); there is no actor yet. With a hook for it, nobody gets an actor without a verified
+    /// address.
+    EmailVerificationRequired,
+    /// The actor's creator has shown that the address is theirs. An [`EmailEvent`](crate::EmailEvent).
+    EmailVerified,
 }
 
 /// What the end of a subscription tells: `event.data::<SubscriptionEvent>()?`.
@@ -140,6 +154,9 @@ impl EventKind {
             Self::TrustFullyApprovedRemote => "trust_fully_approved_remote",
             Self::TrustDeleted => "trust_deleted",
             Self::SubscriptionDeleted => "subscription_deleted",
+            Self::OauthSuccess => "oauth_success",
+            Self::EmailVerificationRequired => "email_verification_required",
+            Self::EmailVerified => "email_verified",
         }
     }
 }
@@ -214,6 +231,8 @@ pub struct Invocation {
     pub request_id: String,
     /// When the reply must have left. Hooks end earlier by [`Limits::reserve`](crate::Limits::reserve).
     pub deadline: Deadline,
+    /// What an AI client brings, for requests over MCP.
+    pub mcp: Option<Arc<McpCall>>,
 }
 
 /// What every extractor of one call can see, whatever the kind.

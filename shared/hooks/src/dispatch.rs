@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 
 use actingweb_peer::PeerClient;
+use actingweb_protocol::Deadline;
 use actingweb_protocol::permission::Policy;
 
 use crate::bot::BotMessage;
@@ -17,6 +18,7 @@ use crate::error::{HookError, HookFailure, Stop};
 use crate::hook::Step;
 use crate::info::{AppInfo, HookInfo};
 use crate::kind::{Action, Bot, Callback, Kind, Lifecycle, Method, Property, Resource, Subscription};
+use crate::mcp::McpItems;
 use crate::property::{Filtered, PropertyAccess, Verdict};
 use crate::registry::{Registered, Table};
 use crate::resources::Surroundings;
@@ -32,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) info: AppInfo,
     pub(crate) policy: Policy,
+    pub(crate) mcp: McpItems,
     pub(crate) methods: Table<Method>,
     pub(crate) actions: Table<Action>,
     pub(crate) resources: Table<Resource>,
@@ -100,6 +103,12 @@ impl Hooks {
     pub fn tools(&self) -> Vec<HookInfo> {
         let methods = self.0.methods.listed().filter_map(HookInfo::of_tool);
         methods.chain(self.0.actions.listed().filter_map(HookInfo::of_tool)).collect()
+    }
+
+    /// Whatever AI clients are offered, as tools, prompts and resources.
+    #[must_use]
+    pub fn mcp(&self) -> &McpItems {
+        &self.0.mcp
     }
 
     /// Whether any hook would see accesses to this property. When none would, [`filter_property`](Self::filter_property)
@@ -271,6 +280,18 @@ impl Hooks {
         payload: Arc<K::Payload>,
         give: impl FnOnce(K::Answer) -> Step<A>,
     ) -> Result<A, HookFailure> {
+        let deadline = self.0.engine.deadline(hook.about.deadline, invocation);
+        self.run_until(hook, invocation, (name, op, payload), deadline, give).await
+    }
+
+    pub(crate) async fn run_until<K: Kind, A: Send + 'static>(
+        &self,
+        hook: &Registered<K>,
+        invocation: &Invocation,
+        (name, op, payload): (&str, Option<Op>, Arc<K::Payload>),
+        deadline: Deadline,
+        give: impl FnOnce(K::Answer) -> Step<A>,
+    ) -> Result<A, HookFailure> {
         let Inner { engine, surroundings, .. } = &*self.0;
         let shared = Shared {
             surroundings: Arc::clone(surroundings),
@@ -278,7 +299,7 @@ impl Hooks {
             hook: Arc::clone(&hook.name),
             name: name.to_owned(),
             op,
-            deadline: engine.deadline(hook.about.deadline, invocation),
+            deadline,
             tasks: TaskSet::default(),
             runtime: tokio::runtime::Handle::current(),
         };

@@ -9,6 +9,8 @@ use actingweb_bedrock::BedrockError;
 use actingweb_peer::PeerError;
 use actingweb_protocol::retry::Retry;
 
+use crate::mcp::Question;
+
 /// Any error, on its way into a [`HookError`].
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -22,6 +24,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// | [`TooLarge`](Self::TooLarge) | 413 | the reason |
 /// | [`Exhausted`](Self::Exhausted) | 429, `Retry-After` | the reason |
 /// | [`Retryable`](Self::Retryable) | 503, `Retry-After` when known | the reason, not the source |
+/// | [`NeedsInput`](Self::NeedsInput) | 400 | the question, which AI clients that can put to their user |
 /// | [`Terminal`](Self::Terminal) | 500 | nothing of it: the text is for the log |
 ///
 /// `?` works on the errors of `serde_json`, `reqwest`, `std::io`, the [`Actor`](crate::Actor), peers and Bedrock. For
@@ -53,6 +56,8 @@ pub enum HookError {
         /// What happened; logged, never shown.
         source: Option<BoxError>,
     },
+    /// The user has to be asked first. Made by [`Ask`](crate::Ask).
+    NeedsInput(Box<Question>),
     /// Trying again will not help. Logged in full, never shown.
     Terminal(BoxError),
 }
@@ -111,7 +116,7 @@ impl HookError {
         match self {
             Self::Rejected(_) => 403,
             Self::NotFound(_) => 404,
-            Self::Invalid(_) => 400,
+            Self::Invalid(_) | Self::NeedsInput(_) => 400,
             Self::TooLarge(_) => 413,
             Self::Exhausted { .. } => 429,
             Self::Retryable { .. } => 503,
@@ -128,6 +133,7 @@ impl HookError {
             Self::TooLarge(_) => "too_large",
             Self::Exhausted { .. } => "exhausted",
             Self::Retryable { .. } => "retryable",
+            Self::NeedsInput(_) => "needs_input",
             Self::Terminal(_) => "terminal",
         }
     }
@@ -158,6 +164,7 @@ impl fmt::Display for HookError {
             Self::Exhausted { reason, .. } => write!(f, "exhausted: {reason}"),
             Self::Retryable { reason, source: None, .. } => write!(f, "{reason}"),
             Self::Retryable { reason, source: Some(source), .. } => write!(f, "{reason}: {}", Causes(source.as_ref())),
+            Self::NeedsInput(question) => write!(f, "needs input: {}", question.message),
             Self::Terminal(source) => write!(f, "{}", Causes(source.as_ref())),
         }
     }
@@ -312,10 +319,17 @@ pub struct HookFailure {
     /// How long to wait before trying again, when that is known.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
+    /// Whether it may go well another time: what [`HookError::Retryable`] and [`HookError::Exhausted`] say, and whatever
+    /// ended without a word of the hook's, by a panic or by its deadline.
+    #[serde(skip)]
+    pub may_pass: bool,
     /// The hooks that did not finish, by the names they are registered under: for 504, and for 503 of one that was not
     /// even started. What those others did that are not named here is done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfinished: Vec<String>,
+    /// The question that the hook has for the user of an AI client.
+    #[serde(skip)]
+    pub question: Option<Box<Question>>,
 }
 
 impl fmt::Display for HookFailure {
@@ -355,6 +369,14 @@ impl Stop {
             Self::TimedOut | Self::TasksTimedOut | Self::NeverRan => vec![hook.to_owned()],
             Self::Failed(_) | Self::Panicked(_) => Vec::new(),
         };
+        let may_pass = match &self {
+            Self::Failed(error) => matches!(error, HookError::Retryable { .. } | HookError::Exhausted { .. }),
+            Self::Panicked(_) | Self::TimedOut | Self::TasksTimedOut | Self::NeverRan => true,
+        };
+        let question = match &self {
+            Self::Failed(HookError::NeedsInput(question)) => Some(question.clone()),
+            _ => None,
+        };
         let (status, title, detail, retry_after) = match self {
             Self::Failed(error) => {
                 let status = error.status();
@@ -368,6 +390,13 @@ impl Stop {
                     }
                     HookError::Retryable { reason, retry_after, .. } => {
                         (status, "Temporarily unavailable", reason, retry_after)
+                    }
+                    HookError::NeedsInput(question) => {
+                        let detail = format!(
+                            "this call asks its user first, which takes an AI client that shows forms (MCP 2026-07-28): {}",
+                            question.message
+                        );
+                        (status, "Needs input", detail, None)
                     }
                     HookError::Terminal(_) => (status, "The hook failed", INTERNAL.to_owned(), None),
                 }
@@ -385,6 +414,6 @@ impl Stop {
                 (503, "Temporarily unavailable", detail, Some(Duration::from_secs(1)))
             }
         };
-        HookFailure { hook: hook.to_owned(), status, title, detail, retry_after, unfinished }
+        HookFailure { hook: hook.to_owned(), status, title, detail, retry_after, may_pass, unfinished, question }
     }
 }

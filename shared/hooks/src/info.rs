@@ -6,6 +6,7 @@ use actingweb_protocol::trust_types::{CLIENT, DEFAULT};
 use serde::Serialize;
 
 use crate::kind::Kind;
+use crate::mcp::McpInfo;
 use crate::registry::{Registered, WILDCARD};
 use crate::schema::Schema;
 
@@ -65,10 +66,14 @@ impl crate::App {
     }
 }
 
-/// The first hook of each name; wildcards are not listed.
 fn listed<K: Kind>(hooks: &[Registered<K>]) -> Vec<HookInfo> {
+    first_of_each(hooks).map(HookInfo::of).collect()
+}
+
+/// The first hook of each name; wildcards are not listed.
+pub(crate) fn first_of_each<K: Kind>(hooks: &[Registered<K>]) -> impl Iterator<Item = &Registered<K>> {
     let mut seen = HashSet::from([WILDCARD]);
-    hooks.iter().filter(|hook| seen.insert(&*hook.name)).map(HookInfo::of).collect()
+    hooks.iter().filter(move |hook| seen.insert(&*hook.name))
 }
 
 /// Hints on what calling a hook does, in the words of MCP's tool annotations. Hints: nothing enforces them.
@@ -159,15 +164,23 @@ pub struct AppInfo {
     pub default_relationship: String,
     /// The trust types that a client may be granted, from the one that permits least.
     pub oauth_trust_types: Vec<String>,
+    /// Origins of single-page applications that may use the actors' API and sign people in: `https://app.example.com`.
+    pub spa_origins: Vec<String>,
+    /// Where native apps may be led back to after a sign-in: `com.example.app:/signed-in`.
+    pub deep_links: Vec<String>,
     /// Whether verified peers get the default relationship without being asked about.
     pub auto_accept: bool,
     /// Whether only registered trust types are relationships.
     pub strict_relationships: bool,
+    /// What it says of itself to AI clients.
+    pub mcp: McpInfo,
 }
 
 impl AppInfo {
     pub(crate) fn new(actor_type: String) -> Self {
+        let name = actor_type.rsplit(':').next().unwrap_or_default().to_owned();
         Self {
+            mcp: McpInfo { name, ..McpInfo::default() },
             description: format!("ActingWeb app: {actor_type}"),
             actor_type,
             version: "0.1.0".to_owned(),
@@ -176,6 +189,8 @@ impl AppInfo {
             one_callback_per_change: true,
             default_relationship: DEFAULT.to_owned(),
             oauth_trust_types: vec![CLIENT.to_owned()],
+            spa_origins: Vec::new(),
+            deep_links: Vec::new(),
             auto_accept: false,
             strict_relationships: false,
         }

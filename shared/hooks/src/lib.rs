@@ -6,6 +6,7 @@
 
 mod answer;
 mod app;
+mod as_task;
 mod block_on;
 mod bot;
 mod budget;
@@ -18,14 +19,17 @@ mod extract;
 mod hook;
 mod info;
 mod kind;
+mod mcp;
 mod panics;
 mod peers;
 mod property;
 mod registry;
 mod resources;
+mod schedules;
 mod schema;
 mod streamed;
 mod streaming;
+mod sign_in;
 mod tasks;
 mod watchdog;
 
@@ -33,31 +37,42 @@ pub use actingweb_actor::peers::{
     About, Capabilities, Capability, Known, NoPeer, Options, Peer, PeerCallError, PeerGroup, PeerOutcome, Peers,
     Profile,
 };
+pub use actingweb_actor::schedules::{PastRun, Schedule};
 pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
 pub use actingweb_bedrock::{Allowance, Bedrock, BedrockBudget, BedrockError, BudgetSpent, Per, Usage};
 pub use actingweb_peer::{Outcome, PeerError, PeerReply};
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
 pub use actingweb_protocol::retry::Retry;
+pub use actingweb_protocol::schedule::{NewSchedule, Timing};
 pub use answer::IntoAnswer;
 pub use app::App;
+pub use as_task::TaskRules;
 pub use block_on::{BlockOnError, block_on};
 pub use bot::{BotMessage, BotToken};
 pub use build::{BuildError, Problem};
 pub use call::{Call, Event, EventKind, Invocation, Op, PeerChange, SubscriptionEvent, TrustEvent};
 pub use dispatch::{CallOutcome, HookRun, Hooks};
 pub use error::{BoxError, HookError, HookFailure};
-pub use extract::{Context, FromCall, GuardedHttp, Http, Input, Now, Random, Services, Signature, State, Wait};
+pub use extract::{
+    Context, FromCall, GuardedHttp, Http, Input, Now, Random, Services, Signature, State, Task, TaskHandle, Wait,
+};
 pub use hook::{Blocking, Hook, blocking};
 pub use info::{Annotations, AppInfo, HookInfo};
 pub use kind::{
     Action, Bot, Callback, Kind, Lifecycle, MayBlock, Method, OnPool, Property, Resource, Subscription,
-    TakesBotMessage, TakesChange, TakesEvent, TakesInput, TakesProperty,
+    TakesBotMessage, TakesChange, TakesEvent, TakesInput, TakesProperty, TakesTask,
+};
+pub use mcp::{
+    AiClient, Ask, Icon, McpCall, McpClient, McpHook, McpInfo, McpItem, McpItems, PromptMessages, Question, Reply,
+    ResourceContent, ToolContent, UriTemplate, UriTemplateError,
 };
 pub use property::{Filtered, PropertyAccess, Verdict};
 pub use resources::{Init, Limits, Resources};
+pub use schedules::Schedules;
 pub use schema::Schema;
 pub use streamed::{Outlet, Parts, Streamed};
 pub use streaming::{MAX_COLLECTED_BYTES, MethodAnswer, MethodReply, StreamPart, Streaming};
+pub use sign_in::{EmailEvent, SignInEvent};
 pub use tasks::Tasks;
 
 // What the types of hooks' inputs and outputs derive: the versions this crate understands.
@@ -77,12 +92,13 @@ pub mod prelude {
     pub use serde_json::{Value, json};
 
     pub use crate::EventKind::{
-        ActorCreated, ActorDeleted, ActorDeletedComplete, SubscriptionDeleted, TrustDeleted, TrustFullyApprovedLocal,
+        ActorCreated, ActorDeleted, ActorDeletedComplete, EmailVerificationRequired, EmailVerified, OauthSuccess,
+        SubscriptionDeleted, TrustDeleted, TrustFullyApprovedLocal,
         TrustFullyApprovedRemote, TrustInitiated, TrustRequestReceived,
     };
     pub use crate::{
-        Actor, Annotations, App, Bedrock, BedrockBudget, BotMessage, Caller, Context, Directory, Event, GuardedHttp,
+        Actor, AiClient, Annotations, App, Ask, Bedrock, BedrockBudget, BotMessage, Caller, Context, Directory, Event, GuardedHttp,
         HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, Per, PropertyAccess,
-        Random, Retry, Services, State, Streamed, Verdict, Wait, blocking,
+        Random, Retry, Services, State, Streamed, Task, Verdict, Wait, blocking,
     };
 }

@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::as_task::TaskRules;
 use crate::call::Call;
 use crate::extract::Signature;
 use crate::hook::{Hook, Step};
 use crate::info::Annotations;
 use crate::kind::Kind;
+use crate::mcp::McpAbout;
 use crate::watchdog::LastBark;
 
 /// The name of hooks that serve every name.
@@ -35,6 +37,9 @@ pub(crate) struct About {
     pub(crate) annotations: Option<Annotations>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) tool: Option<String>,
+    pub(crate) mcp: McpAbout,
+    /// How it runs as a task, if it does.
+    pub(crate) task: Option<TaskRules>,
 }
 
 impl<K: Kind> Registered<K> {

@@ -124,13 +124,10 @@ impl Incoming {
     /// Browsers add Basic credentials to whatever any page makes them send; only pages of our own may make them change
     /// something. Programs say nothing of the kind.
     fn check_origin(&self, state: &AppState) -> Result<(), Problem> {
-        let header = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let ours = match (header("sec-fetch-site"), header("origin")) {
-            (Some(site), _) => matches!(site, "same-origin" | "none"),
-            (None, Some(origin)) => origin == origin_of(&state.base_url),
-            (None, None) => true,
-        };
-        if ours { Ok(()) } else { Err(Problem::forbidden("a page of another site made this request")) }
+        match self.is_from_own_page(state) {
+            Some(false) => Err(Problem::forbidden("a page of another site made this request")),
+            _ => Ok(()),
+        }
     }
 
     /// Finds the actor for a request that anybody may make: credentials are not looked at.
@@ -181,6 +178,7 @@ impl Incoming {
             caller,
             request_id: self.context.id.to_string(),
             deadline: self.context.deadline,
+            mcp: None,
         }
     }
 }
@@ -205,13 +203,6 @@ impl From<VisitError> for Problem {
             VisitError::Actor(error) => error.into(),
         }
     }
-}
-
-/// `https://host[:port]` of a URL.
-fn origin_of(url: &str) -> &str {
-    let authority = url.find("://").map_or(0, |at| at + 3);
-    let path = url.get(authority..).and_then(|rest| rest.find('/')).map(|at| authority + at);
-    path.and_then(|end| url.get(..end)).unwrap_or(url)
 }
 
 const fn verb(verb: Verb) -> Option<permission::Verb> {

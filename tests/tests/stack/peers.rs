@@ -60,6 +60,7 @@ async fn peers(site: &Site, owner: &Owner) -> Peers {
         caller: Caller::Creator,
         request_id: "request-1".to_owned(),
         deadline,
+        mcp: None,
     };
     site.state().hooks.peers(&invocation, &actor).unwrap()
 }

@@ -161,7 +161,7 @@ impl TestApp {
     /// What hooks learn of a request.
     #[must_use]
     pub fn invocation(&self, actor: Option<actingweb_hooks::Actor>, caller: Caller) -> Invocation {
-        Invocation { actor, caller, request_id: "request-1".to_owned(), deadline: self.in_time() }
+        Invocation { actor, caller, request_id: "request-1".to_owned(), deadline: self.in_time(), mcp: None }
     }
 }
 

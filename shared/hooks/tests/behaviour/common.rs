@@ -78,6 +78,7 @@ pub(crate) fn within(span: Duration) -> Invocation {
         caller: Caller::Anonymous,
         request_id: "request-1".to_owned(),
         deadline: Deadline::after(Instant::now().into_std(), span),
+        mcp: None,
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod eventually;
 mod follower;
+pub mod grants;
 mod odd_peer;
 mod party;
 mod poller;
@@ -19,7 +20,7 @@ mod source;
 mod strange_peer;
 mod subscribers;
 
-pub use actingweb_local::testing::{Answer, Owner};
+pub use actingweb_local::testing::{Answer, Event, Events, Owner};
 pub use actingweb_testkit::meter::{Calls, Faults, Meter};
 pub use eventually::eventually;
 pub use follower::Follower;

@@ -68,6 +68,7 @@ impl<'a> Publisher<'a> {
             initiated: false,
             expires: None,
             breaker: Breaker::default(),
+            client: None,
             version: String::new(),
         };
         let written = self.store().put_trust(&self.id, None, record, &[]).await.expect("a relationship");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_protocol::oauth::{Audience, TOKEN_PREFIX};
 use actingweb_protocol::permission::{Caller, PermissionOverride};
 use actingweb_protocol::{ActorId, Clock, Creator, Deadline, Entropy, Keys, Name, Purpose, random_hex};
 use actingweb_store::{
@@ -13,7 +14,7 @@ use actingweb_store::{
 use futures_util::future::try_join;
 use tokio::time::Instant;
 
-use crate::{Actor, ActorError, Credentials, limits};
+use crate::{Actor, ActorError, CallingClient, Credentials, TokenRefused, limits, tokens};
 
 /// All actors of a deployment. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -113,6 +114,10 @@ pub struct Visit {
     pub changed_by: Option<PermissionOverride>,
     /// Those of the wanted properties that exist.
     pub properties: HashMap<Name, Stored>,
+    /// The client that calls, if it is one.
+    pub client: Option<CallingClient>,
+    /// Why a token of ours counts for nothing, if one was presented that does.
+    pub refused: Option<TokenRefused>,
     /// The relationship with the peer that was asked for.
     pub trust: Option<TrustRecord>,
     /// The actor's subscription to a peer that was asked for.
@@ -139,6 +144,11 @@ impl Actors {
     pub(crate) fn parts(&self) -> Parts {
         let (keys, clock, entropy) = (Arc::clone(&self.keys), Arc::clone(&self.clock), Arc::clone(&self.entropy));
         Parts { keys, clock, entropy, base_url: Arc::clone(&self.base_url) }
+    }
+
+    /// Whether each creator has one actor at most.
+    pub(crate) const fn unique_creator(&self) -> bool {
+        self.unique_creator
     }
 
     /// The storage beneath, for work that belongs to no single actor.
@@ -202,7 +212,7 @@ impl Actors {
         }
     }
 
-    /// Finds an actor, who is calling it, and some of its properties (at most 97): one call to storage, one more that
+    /// Finds an actor, who is calling it, and some of its properties (at most 94): one call to storage, one more that
     /// counts a failed attempt, and one for what may be a trustee's bearer. `None` when there is no such actor, or no
     /// longer.
     ///
@@ -229,6 +239,21 @@ impl Actors {
         wanted: Wanted<'_>,
         deadline: Deadline,
     ) -> Result<Option<Visit>, VisitError> {
+        self.visit_at(Audience::Rest, id, from, wanted, deadline).await
+    }
+
+    /// [`Actors::visit_for`] at the place that tokens must be good for.
+    ///
+    /// # Errors
+    /// [`VisitError`].
+    pub async fn visit_at(
+        &self,
+        audience: Audience,
+        id: &ActorId,
+        from: &Presented<'_>,
+        wanted: Wanted<'_>,
+        deadline: Deadline,
+    ) -> Result<Option<Visit>, VisitError> {
         let store = self.store.with_deadline(deadline);
         let is_basic = matches!(from.credentials, Credentials::Basic { .. });
         let secret = from.credentials.presented_secret();
@@ -238,9 +263,8 @@ impl Actors {
         let mut snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
         let Some(record) = snapshot.actor.take() else { return Ok(None) };
         // The trustee's bearer is the passphrase: guessing it that way is guessing, too.
-        let is_unknown = snapshot.credential.is_none() && snapshot.session.is_none();
-        let may_be_trustee =
-            is_unknown && matches!(from.credentials, Credentials::Bearer(token) if may_have_trustee(&record, token));
+        let may_be_trustee = snapshot.credential.is_none()
+            && matches!(from.credentials, Credentials::Bearer(token) if may_have_trustee(&record, token));
         if may_be_trustee {
             let counted = Wanted { address: from.address, ..Wanted::default() };
             // Boxed, as hardly any request does this.
@@ -249,18 +273,29 @@ impl Actors {
         if snapshot.failures >= FREE_FAILURES {
             return Err(VisitError::Guessing { retry_after: self.until_next_minute() });
         }
-        let caller = self.recognise(&record, from.credentials, &snapshot);
+        let recognised = match (from.credentials, &secret) {
+            (Credentials::Bearer(text), secret) if text.starts_with(TOKEN_PREFIX) => {
+                Some(tokens::recognise(secret.as_ref(), &snapshot, audience, self.clock.now()))
+            }
+            _ => None,
+        };
+        let refused = recognised.as_ref().and_then(|recognised| recognised.as_ref().err().copied());
+        let (caller, client) = match recognised {
+            Some(recognised) => recognised.unwrap_or((Caller::Anonymous, None)),
+            None => (self.recognise(&record, from.credentials, &snapshot), None),
+        };
         if let (true, Caller::Anonymous, Some(address)) = (is_basic || may_be_trustee, &caller, from.address) {
             store.count_failure(id, address).await.map_err(ActorError::from)?;
         }
-        let changed_by = match snapshot.credential.take().and_then(|credential| credential.permissions) {
+        let credential = snapshot.credential.take().and_then(|credential| credential.permissions);
+        let changed_by = match credential.or_else(|| snapshot.client_trust.take().and_then(|trust| trust.permissions)) {
             // Rights that cannot be read are no rights at all.
             Some(text) if caller.is_peer() => Some(read_override(id, &text)?),
             _ => None,
         };
         let Snapshot { properties, trust, feed, subscribing, log, .. } = snapshot;
         let actor = Actor::new(record, store).knowing(log, began);
-        Ok(Some(Visit { actor, caller, changed_by, properties, trust, feed, subscribing }))
+        Ok(Some(Visit { actor, caller, changed_by, properties, client, refused, trust, feed, subscribing }))
     }
 
     /// [`Actors::visit`] with the first page of all properties, read at the same time for a caller that presents
@@ -310,16 +345,12 @@ impl Actors {
                 let is_creator = Creator::normalise(user).is_ok_and(|creator| creator.as_str() == record.creator);
                 if is_known & is_creator { Caller::Creator } else { Caller::Anonymous }
             }
-            Credentials::Bearer(token) => match (&found.session, &found.credential) {
-                (Some(session), _) => {
-                    let is_valid = session.actor == record.id && session.expires > self.clock.now();
-                    if is_valid { Caller::Creator } else { Caller::Anonymous }
-                }
-                (_, Some(trust)) if trust.peer == record.id.as_str() => Caller::Anonymous,
-                (_, Some(trust)) if trust.approved => {
+            Credentials::Bearer(token) => match &found.credential {
+                Some(trust) if trust.peer == record.id.as_str() => Caller::Anonymous,
+                Some(trust) if trust.approved => {
                     Caller::Peer { id: trust.peer.clone(), relationship: trust.relationship.clone() }
                 }
-                (_, Some(trust)) => Caller::Unapproved { id: trust.peer.clone() },
+                Some(trust) => Caller::Unapproved { id: trust.peer.clone() },
                 _ if may_have_trustee(record, token) && self.knows(record, token) => Caller::Trustee,
                 _ => Caller::Anonymous,
             },
@@ -332,9 +363,13 @@ impl Actors {
     }
 }
 
-/// The rule of the reference for the trustee's bearer: a trustee, and a passphrase that is hard to guess.
+/// The rule of the reference for the trustee's bearer: a trustee, and a passphrase that is hard to guess. What looks like a
+/// token of ours is one.
 fn may_have_trustee(record: &ActorRecord, token: &str) -> bool {
-    record.trustee_root.is_some() && record.creator.eq_ignore_ascii_case("trustee") && token.len() >= 13
+    !token.starts_with(TOKEN_PREFIX)
+        && record.trustee_root.is_some()
+        && record.creator.eq_ignore_ascii_case("trustee")
+        && token.len() >= 13
 }
 
 fn read_override(actor: &ActorId, text: &str) -> Result<PermissionOverride, VisitError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use actingweb_protocol::oauth::{TOKEN_PREFIX, Token};
 use actingweb_store::PresentedSecret;
 
 /// What a request presented to say who it is.
@@ -35,10 +36,6 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What session tokens of ours begin with; any other bearer is a trust's secret or a trustee's passphrase. Telling them
-/// apart by sight keeps recognition at one read.
-pub const SESSION_PREFIX: &str = "actw_";
-
 impl Credentials {
     /// Whether anybody here could be known by them.
     pub(crate) const fn may_be_known(&self) -> bool {
@@ -48,7 +45,10 @@ impl Credentials {
     /// What has to be looked up.
     pub(crate) fn presented_secret(&self) -> Option<PresentedSecret> {
         match self {
-            Self::Bearer(token) if token.starts_with(SESSION_PREFIX) => Some(PresentedSecret::Session(token.clone())),
+            // Telling tokens of ours apart by sight keeps recognition at one read.
+            Self::Bearer(token) if token.starts_with(TOKEN_PREFIX) => {
+                Token::parse(token).ok().map(PresentedSecret::Token)
+            }
             Self::Bearer(secret) => Some(PresentedSecret::Trust(secret.clone())),
             _ => None,
         }

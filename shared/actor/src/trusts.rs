@@ -147,7 +147,9 @@ impl Trusts {
         Self { shared: Arc::clone(&self.shared), peers }
     }
 
-    pub(crate) const fn peers(&self) -> &PeerClient {
+    /// What peers are called through: it goes nowhere that a stranger must not lead it to.
+    #[must_use]
+    pub const fn peers(&self) -> &PeerClient {
         &self.peers
     }
 
@@ -357,8 +359,9 @@ fn check_text(name: &str, text: &str) -> Result<(), TrustError> {
 /// A secret that a peer chose: it will stand in a header, and must not be guessed or be taken for a token of ours.
 fn check_secret(secret: &str) -> Result<(), TrustError> {
     let in_header = secret.bytes().all(|byte| byte.is_ascii_graphic());
-    if !(16..=256).contains(&secret.len()) || !in_header || secret.starts_with(crate::SESSION_PREFIX) {
-        let prefix = crate::SESSION_PREFIX;
+    if !(16..=256).contains(&secret.len()) || !in_header || secret.starts_with(actingweb_protocol::oauth::TOKEN_PREFIX)
+    {
+        let prefix = actingweb_protocol::oauth::TOKEN_PREFIX;
         let rule =
             format!("`secret` is 16 to 256 printable ASCII characters without blanks, not beginning with {prefix}");
         return Err(TrustError::Invalid(rule));

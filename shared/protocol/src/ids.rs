@@ -80,6 +80,11 @@ impl PeerId {
         }
     }
 
+    /// An id that is known to be one: of a client's key, which keeps to stricter rules.
+    pub(crate) const fn of_client(id: String) -> Self {
+        Self(id)
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -7,13 +7,13 @@ use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, Transact
 use tokio::time::Instant;
 
 use crate::changes::log_key;
-use crate::credentials::{PresentedSecret, Session, TrustCredential};
+use crate::credentials::{PresentedSecret, TrustCredential};
 use crate::feeds::expected_key;
 use crate::item::{Item, Row, number, text};
 use crate::properties::Stored;
 use crate::store::{Cancelled, refused};
 use crate::trusts::trust_key;
-use crate::{FeedRecord, LogHead, LogView, Store, StoreError, TrustRecord, item, keys};
+use crate::{ClientGrant, ClientRecord, FeedRecord, LogHead, LogView, Store, StoreError, TrustRecord, item, keys};
 
 /// An actor as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub enum CreateOutcome {
 /// What is read along with an actor, in the same call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
-    /// Properties the request is about (at most 97, no duplicates).
+    /// Properties the request is about (at most 94, no duplicates).
     pub properties: &'a [&'a Name],
     /// The peer whose relationship the request is about.
     pub peer: Option<&'a PeerId>,
@@ -90,8 +90,12 @@ pub struct Snapshot {
     pub subscribing: bool,
     /// What the presented secret means, if it is a trust's.
     pub credential: Option<TrustCredential>,
-    /// What the presented secret means, if it is a session token; it may have ended.
-    pub session: Option<Session>,
+    /// What was granted by the presented secret, if it is a token of ours.
+    pub grant: Option<ClientGrant>,
+    /// The relationship with the client of that token.
+    pub client_trust: Option<TrustRecord>,
+    /// The client itself, if it is one that registers.
+    pub client: Option<ClientRecord>,
     /// Failed attempts from the address in this minute.
     pub failures: u64,
 }
@@ -102,6 +106,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn create_actor(&self, new: NewActor) -> Result<CreateOutcome, StoreError> {
+        let (record, writes) = self.creation(new)?;
+        let Err(Cancelled(reasons)) = self.transact(writes).await? else {
+            return Ok(CreateOutcome::Created(record));
+        };
+        // Ids are random: what can be taken is the creator.
+        match reasons.into_iter().nth(1) {
+            Some((_, Some(taken))) => Ok(CreateOutcome::CreatorTaken(actor_id(&Row::read(&taken)?, "actor")?)),
+            reason => Err(refused("TransactWriteItems", reason)),
+        }
+    }
+
+    /// The writes of a creation: the actor, and its row among its creator's actors.
+    pub(crate) fn creation(&self, new: NewActor) -> Result<(ActorRecord, Vec<TransactWriteItem>), StoreError> {
         let record = ActorRecord {
             lookup: if new.unique_creator { keys::UNIQUE.to_owned() } else { new.id.to_string() },
             creator: new.creator.as_str().to_owned(),
@@ -113,14 +130,7 @@ impl Store {
         let mut lookup = item::new(&keys::creator_lookup(&record.creator), &record.lookup);
         lookup.insert("actor".to_owned(), text(record.id.as_str()));
         let writes = vec![self.put_new(to_item(&record))?, self.put_new(lookup)?];
-        let Err(Cancelled(reasons)) = self.transact(writes).await? else {
-            return Ok(CreateOutcome::Created(record));
-        };
-        // Ids are random: what can be taken is the creator.
-        match reasons.into_iter().nth(1) {
-            Some((_, Some(taken))) => Ok(CreateOutcome::CreatorTaken(actor_id(&Row::read(&taken)?, "actor")?)),
-            reason => Err(refused("TransactWriteItems", reason)),
-        }
+        Ok((record, writes))
     }
 
     /// Reads the actor and what else is wanted in one call. Strongly consistent.
@@ -131,11 +141,17 @@ impl Store {
         let pk = keys::actor(id);
         let mut keys_wanted = vec![item::key(&pk, keys::ACTOR)];
         keys_wanted.extend(wanted.properties.iter().map(|name| item::key(&pk, &keys::property(name))));
-        keys_wanted.extend(wanted.peer.map(|peer| trust_key(id, peer)));
+        let client = match wanted.secret {
+            Some(PresentedSecret::Token(token)) => Some(token.client.peer()),
+            _ => None,
+        };
+        // A client may ask about itself; no key may stand there twice.
+        let other_peer = wanted.peer.filter(|peer| client.as_ref() != Some(*peer));
+        keys_wanted.extend(other_peer.map(|peer| trust_key(id, peer)));
         if let Some((peer, feed)) = wanted.feed {
             keys_wanted.extend([item::key(&pk, &keys::feed(peer, feed)), expected_key(id, peer)]);
         }
-        keys_wanted.extend(wanted.secret.map(|secret| secret.key(id)));
+        keys_wanted.extend(wanted.secret.into_iter().flat_map(|secret| secret.keys(id)));
         keys_wanted.extend(wanted.address.map(|address| self.failures_key(id, address)));
         keys_wanted.extend(wanted.log.then(|| log_key(id)));
         let read_at = Instant::now();
@@ -149,10 +165,19 @@ impl Store {
             match row.text("sk")? {
                 keys::ACTOR => snapshot.actor = from_row(&row, id)?,
                 keys::LOG => snapshot.log = LogView::read(Some(LogHead::from_row(&row)?), read_at),
-                keys::TOKEN => snapshot.session = Some(Session::from_row(&row)?),
                 // A request for a relationship that nobody answered in time; DynamoDB removes it some time later.
                 _ if row.expired(self.now())? => {}
-                sk if sk.starts_with(keys::TRUST) => snapshot.trust = Some(TrustRecord::from_row(&row)?),
+                keys::CLIENT => snapshot.client = Some(ClientRecord::from_row(&row)?),
+                sk if sk.starts_with(keys::AUTHORIZATION) => snapshot.grant = Some(ClientGrant::from_row(&row)?),
+                sk if sk.starts_with(keys::TRUST) => {
+                    let trust = TrustRecord::from_row(&row)?;
+                    if client.as_ref() == Some(&trust.peer) {
+                        snapshot.client_trust = Some(trust.clone());
+                    }
+                    if wanted.peer == Some(&trust.peer) {
+                        snapshot.trust = Some(trust);
+                    }
+                }
                 sk if sk.starts_with(keys::FEED) => snapshot.feed = Some(FeedRecord::from_row(&row)?),
                 sk if sk.starts_with(keys::EXPECTED_FEED) => {
                     let until = row.optional_number("waiting_until")?.unwrap_or_default();

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use actingweb_protocol::{ActorId, Timestamp, sha256_hex};
+use actingweb_protocol::oauth::Token;
+use actingweb_protocol::{ActorId, sha256_hex};
 use aws_sdk_dynamodb::types::Put;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
-use crate::actors::actor_id;
+use crate::clients::client_key;
 use crate::item::{Item, Row, number, text};
 use crate::store::{Cancelled, refused};
+use crate::trusts::trust_key;
 use crate::{Store, StoreError, item, keys};
 
 /// How long the failed attempts of a minute are remembered.
@@ -27,29 +29,32 @@ pub struct TrustCredential {
     pub permissions: Option<String>,
 }
 
-/// What a session token means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// The actor it was issued for, whose creator it speaks for.
-    pub actor: ActorId,
-    /// When it ends.
-    pub expires: Timestamp,
-}
-
-/// A secret that a request presented, by its hash.
+/// A secret that a request presented: what it leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PresentedSecret {
     /// A trust's secret.
     Trust(String),
-    /// A session token.
-    Session(String),
+    /// A token of ours, with the rows that it names.
+    Token(Token),
 }
 
 impl PresentedSecret {
-    pub(crate) fn key(&self, actor: &ActorId) -> Item {
+    /// The rows that decide about it.
+    pub(crate) fn keys(&self, actor: &ActorId) -> Vec<Item> {
         match self {
-            Self::Trust(secret) => item::key(&keys::actor(actor), &keys::credential(&sha256_hex(secret))),
-            Self::Session(token) => item::key(&keys::token(&sha256_hex(token)), keys::TOKEN),
+            Self::Trust(secret) => vec![item::key(&keys::actor(actor), &keys::credential(&sha256_hex(secret)))],
+            // What belongs to another actor is not looked for.
+            Self::Token(token) if token.actor != *actor => Vec::new(),
+            Self::Token(token) => {
+                let mut rows = vec![item::key(&keys::actor(actor), &keys::authorization(&token.client, &token.grant))];
+                if !token.client.is_of_users() {
+                    rows.push(trust_key(actor, &token.client.peer()));
+                }
+                if token.client.is_registered() {
+                    rows.push(client_key(&token.client));
+                }
+                rows
+            }
         }
     }
 }
@@ -76,13 +81,6 @@ impl TrustCredential {
     }
 }
 
-impl Session {
-    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
-        let expires = row.optional_number("expires")?.ok_or_else(|| row.corrupt("it has no `expires`"))?;
-        Ok(Self { actor: actor_id(row, "actor")?, expires: Timestamp::from_millis(expires.saturating_mul(1000)) })
-    }
-}
-
 impl Store {
     /// Says what a trust's secret means, from the next request on.
     ///
@@ -95,17 +93,6 @@ impl Store {
         credential: &TrustCredential,
     ) -> Result<(), StoreError> {
         self.put_row(credential.item(actor, &sha256_hex(secret))).await
-    }
-
-    /// Says what a session token means, until it ends.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn put_session(&self, token: &str, session: &Session) -> Result<(), StoreError> {
-        let mut row = item::new(&keys::token(&sha256_hex(token)), keys::TOKEN);
-        row.insert("actor".to_owned(), text(session.actor.as_str()));
-        row.insert("expires".to_owned(), number(session.expires.as_secs()));
-        self.put_row(row).await
     }
 
     async fn put_row(&self, row: Item) -> Result<(), StoreError> {

@@ -46,12 +46,6 @@ pub(crate) fn property_range(hashes: &RangeInclusive<u16>) -> (String, String) {
     (format!("{PROPERTY}{:04x}#", hashes.start()), format!("{PROPERTY}{:04x}$", hashes.end()))
 }
 
-/// What the row of a list property is marked with; every other property is a plain value.
-pub(crate) const LIST: &str = "list";
-
-/// What the row of a plain property is marked with.
-pub(crate) const VALUE: &str = "value";
-
 /// Partition of a list's items, of one generation: lists never crowd properties.
 pub(crate) fn list(id: &ActorId, name: &Name, generation: &str) -> String {
     format!("{}#L#{}#{generation}", actor(id), escape(name.as_str()))
@@ -249,6 +243,12 @@ pub(crate) fn authorization(client: &ClientKey, grant: &GrantId) -> String {
     format!("{}{grant}", authorizations(client))
 }
 
+/// The client and the grant in the sort key of an authorization; `None` when it is no such key.
+pub(crate) fn authorization_parts(sort_key: &str) -> Option<(ClientKey, GrantId)> {
+    let (client, grant) = sort_key.strip_prefix(AUTHORIZATION)?.split_once('#')?;
+    Some((ClientKey::parse(client).ok()?, GrantId::parse(grant).ok()?))
+}
+
 /// What is known of a peer.
 pub(crate) fn known(peer: &PeerId, fact: &str) -> String {
     format!("KNOWN#{}#{fact}", escape(peer.as_str()))
@@ -289,6 +289,38 @@ pub(crate) const RATE: &str = "RATE#";
 pub(crate) fn rate_minute(minute: i64) -> String {
     format!("{RATE}{minute}")
 }
+
+/// Partition of something that counts once. The digest is of a secret, the kind a word of ours.
+pub(crate) fn once(kind: &str, digest: &str) -> String {
+    format!("S#{kind}#{digest}")
+}
+
+/// Sort key of what counts once.
+pub(crate) const ONCE: &str = "ONCE";
+
+/// Partition of an identity, by the digest of its issuer and subject.
+pub(crate) fn identity(digest: &str) -> String {
+    format!("I#{digest}")
+}
+
+/// Sort key of an identity.
+pub(crate) const IDENTITY: &str = "IDENTITY";
+
+/// What sort keys of an actor's identities begin with.
+pub(crate) const IDENTITIES: &str = "IDENTITY#";
+
+/// An identity of an actor.
+pub(crate) fn identity_of(digest: &str) -> String {
+    format!("{IDENTITIES}{digest}")
+}
+
+/// Partition of a verified e-mail address, by its digest.
+pub(crate) fn email(digest: &str) -> String {
+    format!("E#{digest}")
+}
+
+/// Sort key of a verified e-mail address.
+pub(crate) const EMAIL: &str = "EMAIL";
 
 /// How many partitions share the work that is due.
 pub(crate) const DUE_SHARDS: u32 = 4;

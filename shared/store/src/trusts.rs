@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actingweb_protocol::{ActorId, PeerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 
 use crate::actors::actor_key;
 use crate::due::{DueJob, DueWork};
@@ -58,8 +58,25 @@ pub struct TrustRecord {
     pub expires: Option<Timestamp>,
     /// Whether the peer answers.
     pub breaker: Breaker,
+    /// The client that is the peer, if it is one: it has neither a URL root nor a secret.
+    pub client: Option<TrustedClient>,
     /// Changes with every write of the relationship; of the breaker it knows nothing.
     pub version: String,
+}
+
+/// What is known of a client that a user let act, in the relationship with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedClient {
+    /// The client's id, as it calls itself.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Its version, if it said.
+    pub version: Option<String>,
+    /// What it runs on, if it said.
+    pub platform: Option<String>,
+    /// Which relationship with it this is: the next one after this ended has another. Grants hang on it.
+    pub instance: String,
 }
 
 /// A secret that is to follow another.
@@ -114,7 +131,15 @@ impl TrustRecord {
 
     /// The hashes of the secrets that are good.
     fn hashes(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.secret_hash.as_str()).chain(self.next.iter().map(|next| next.secret_hash.as_str()))
+        let all =
+            std::iter::once(self.secret_hash.as_str()).chain(self.next.iter().map(|next| next.secret_hash.as_str()));
+        all.filter(|hash| !hash.is_empty())
+    }
+
+    /// Whether another server is behind it, that can be called and told of changes; a client is not.
+    #[must_use]
+    pub const fn is_reachable(&self) -> bool {
+        !self.base_uri.is_empty()
     }
 
     fn item(&self, actor: &ActorId) -> Item {
@@ -150,6 +175,17 @@ impl TrustRecord {
         }));
         row.extend(self.expires.map(|at| ("expires".to_owned(), number(at.as_secs()))));
         row.extend(self.breaker.open_until.map(|at| ("open_until".to_owned(), number(at.as_millis()))));
+        if let Some(client) = &self.client {
+            let texts = [
+                ("oauth_client_id", client.id.as_str()),
+                ("client_name", &client.name),
+                ("client_version", client.version.as_deref().unwrap_or_default()),
+                ("client_platform", client.platform.as_deref().unwrap_or_default()),
+                ("instance", &client.instance),
+            ];
+            let some = texts.into_iter().filter(|(_, value)| !value.is_empty());
+            row.extend(some.map(|(name, value)| (name.to_owned(), text(value))));
+        }
         row
     }
 
@@ -160,7 +196,7 @@ impl TrustRecord {
         let failures = row.optional_number("failures")?.unwrap_or_default();
         Ok(Self {
             peer: PeerId::parse(row.text("peer")?).map_err(|error| row.corrupt(format!("`peer`: {error}")))?,
-            base_uri: owned("base_uri")?,
+            base_uri: or_empty("base_uri")?,
             kind: or_empty("kind")?,
             relationship: owned("relationship")?,
             agreed: owned("agreed")?,
@@ -169,8 +205,8 @@ impl TrustRecord {
             peer_approved: flag("peer_approved")?,
             verified: flag("verified")?,
             verification_token: or_empty("verification_token")?,
-            secret: owned("secret")?,
-            secret_hash: owned("secret_hash")?,
+            secret: or_empty("secret")?,
+            secret_hash: or_empty("secret_hash")?,
             next: match (row.optional_text("next_secret")?, row.optional_text("next_hash")?) {
                 (Some(secret), Some(hash)) => {
                     Some(NextSecret { secret: secret.to_owned(), secret_hash: hash.to_owned() })
@@ -185,6 +221,16 @@ impl TrustRecord {
             breaker: Breaker {
                 failures: u32::try_from(failures).unwrap_or_default(),
                 open_until: row.optional_number("open_until")?.map(Timestamp::from_millis),
+            },
+            client: match row.optional_text("instance")? {
+                None => None,
+                Some(instance) => Some(TrustedClient {
+                    id: owned("oauth_client_id")?,
+                    name: or_empty("client_name")?,
+                    version: row.optional_text("client_version")?.map(str::to_owned),
+                    platform: row.optional_text("client_platform")?.map(str::to_owned),
+                    instance: instance.to_owned(),
+                }),
             },
             version: owned("version")?,
         })
@@ -265,9 +311,23 @@ impl Store {
         &self,
         actor: &ActorId,
         seen: Option<&TrustRecord>,
-        mut record: TrustRecord,
+        record: TrustRecord,
         notices: &[Notice],
     ) -> Result<TrustOutcome, StoreError> {
+        let written = self.write_trust(actor, seen, record, notices, Vec::new()).await?;
+        written.map_err(|at| refused("TransactWriteItems", format!("nothing stands at {at}")))
+    }
+
+    /// [`Store::put_trust`] together with whatever else; the position of what else did not find its condition to hold, if
+    /// that is why nothing was written.
+    pub(crate) async fn write_trust(
+        &self,
+        actor: &ActorId,
+        seen: Option<&TrustRecord>,
+        mut record: TrustRecord,
+        notices: &[Notice],
+        also: Vec<TransactWriteItem>,
+    ) -> Result<Result<TrustOutcome, usize>, StoreError> {
         let pk = keys::actor(actor);
         let now = self.now();
         record.version = self.nonce();
@@ -313,13 +373,16 @@ impl Store {
         for notice in notices {
             writes.push(self.notice_part(actor, notice)?);
         }
+        let others = writes.len();
+        writes.extend(also);
         match self.unguarded().transact(writes).await? {
-            Ok(()) => Ok(TrustOutcome::Written(Box::new(record))),
+            Ok(()) => Ok(Ok(TrustOutcome::Written(Box::new(record)))),
             Err(Cancelled(reasons)) => {
                 let failed = |(code, _): &(String, Option<Item>)| code == "ConditionalCheckFailed";
                 match reasons.iter().position(failed) {
-                    Some(0) => Ok(TrustOutcome::Stale),
-                    Some(at) if at < secrets => Ok(TrustOutcome::SecretTaken),
+                    Some(0) => Ok(Ok(TrustOutcome::Stale)),
+                    Some(at) if at < secrets => Ok(Ok(TrustOutcome::SecretTaken)),
+                    Some(at) if at >= others => Ok(Err(at - others)),
                     Some(at) if at == lives && seen.is_none() => Err(StoreError::Gone),
                     _ => Err(refused("TransactWriteItems", reasons)),
                 }
@@ -376,6 +439,7 @@ impl Store {
                 self.unsubscribe(actor, &subscription, None).await?;
             }
         }
+        self.forget_client(actor, peer).await?;
         self.forget_facts(actor, peer).await?;
         self.end_feeds(actor, Some(peer), before).await
     }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use actingweb_actor::{
-    Actor, Caller, Credentials, FeedRecord, FirstPage, Presented, Stored, TrustRecord, Visit, VisitError, Wanted,
+    Actor, Caller, CallingClient, Credentials, FeedRecord, FirstPage, Presented, Stored, TokenRefused, TrustRecord, Visit, VisitError,
+    Wanted,
 };
 use actingweb_hooks::Invocation;
 use actingweb_protocol::permission::{self, Access};
@@ -28,6 +29,10 @@ pub struct Admission {
     pub feed: Option<FeedRecord>,
     /// Whether the actor is just subscribing to that peer, so that a subscription may be unknown still.
     pub subscribing: bool,
+    /// The client that calls with a token, if one does.
+    pub client: Option<CallingClient>,
+    /// Why a token of ours counts for nothing, if one was presented that does.
+    refused: Option<TokenRefused>,
 }
 
 impl Incoming {
@@ -117,7 +122,11 @@ impl Incoming {
             Ok(Credentials::None) => {
                 Err(Problem::unauthorized(state.realm(), "sign in as the actor's creator with its passphrase"))
             }
-            Ok(_) => Err(not_allowed()),
+            // Whoever has a token knows how to get another.
+            Ok(_) => match admission.refused {
+                Some(refused) => Err(Problem::invalid_token(state.realm(), &refused.to_string())),
+                None => Err(not_allowed()),
+            },
         }
     }
 
@@ -161,8 +170,8 @@ impl Incoming {
     fn admission_of(&self, state: &AppState, visit: Visit) -> Admission {
         self.context.note_caller(visit.actor.id(), visit.caller.kind());
         let access = state.hooks.policy().access(visit.caller, visit.changed_by.as_ref());
-        let Visit { actor, properties, trust, feed, subscribing, .. } = visit;
-        Admission { actor, access, properties, trust, feed, subscribing }
+        let Visit { actor, properties, client, refused, trust, feed, subscribing, .. } = visit;
+        Admission { actor, access, properties, trust, feed, subscribing, client, refused }
     }
 
     /// What hooks learn of this request.

@@ -44,6 +44,14 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, &challenge)
     }
 
+    /// 401 for a token of ours that counts for nothing (RFC 6750, 3.1).
+    #[must_use]
+    pub fn invalid_token(realm: &str, detail: &str) -> Self {
+        let challenge =
+            format!("Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{detail}\"");
+        Self::new(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, &challenge)
+    }
+
     /// 403.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {

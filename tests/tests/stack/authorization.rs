@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use actingweb_actor::SESSION_PREFIX;
 use actingweb_hooks::{App, HookError};
-use actingweb_protocol::{ActorId, Keys, PeerId, Timestamp, sha256_hex};
+use actingweb_protocol::{ActorId, Keys, PeerId, sha256_hex};
 use actingweb_runtime::SystemEntropy;
-use actingweb_store::{Breaker, Session, TrustCredential, TrustOutcome, TrustRecord};
+use actingweb_store::{Breaker, TrustCredential, TrustOutcome, TrustRecord};
+use actingweb_tests::grants::{ended_session_of, session_of};
 use actingweb_tests::{Answer, Owner, Site};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ const CALLERS: [&str; 15] = [
 ];
 
 /// A method and a path template of the OpenAPI document, the path and body that are tried, and the status for each
-/// caller. 401 goes to nobody in particular; whoever presents something gets 403.
+/// caller. 401 goes to nobody in particular, and to who should get another token; whoever else presents something gets 403.
 type Row = (&'static str, &'static str, &'static str, Option<Value>, [u16; CALLERS.len()]);
 
 #[rustfmt::skip]
@@ -46,80 +46,80 @@ fn table() -> Vec<Row> {
         ("GET", "/login", "", None, everybody(200)),
         ("POST", "/bot", "", one(), everybody(404)),
         ("GET", "/openapi.json", "", None, everybody(200)),
-        ("GET", "/{actor}", "", None,                                                    [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}", "", None,                                                 [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
+        ("GET", "/{actor}", "", None,                                                    [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}", "", None,                                                 [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
         ("GET", "/{actor}/meta", "/meta", None, everybody(200)),
         ("GET", "/{actor}/meta/{path}", "/meta/actingweb/version", None, everybody(200)),
-        ("GET", "/{actor}/properties", "/properties", None,                              [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
-        ("POST", "/{actor}/properties", "/properties", one(),                            [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/properties", "/properties", None,                           [401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("GET", "/{actor}/properties/{name}", "/properties/color", None,                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
-        ("GET", "/{actor}/properties/{name}/{path}", "/properties/public/motto", None,   [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
-        ("GET", "/{actor}/properties/{name}/{path}", "/properties/private/key", None,    [401, 403, 200, 200, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/properties/{name}", "/properties/color", one(),                [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/properties/{name}/{path}", "/properties/private/x", one(),     [401, 403, 204, 204, 403, 403, 403, 403, 403, 204, 204, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/properties/{name}", "/properties/color", None,              [401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/properties/{name}/{path}", "/properties/public/motto", None,[401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("POST", "/{actor}/properties/{name}", "/properties/notes", one(),               [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
-        ("GET", "/{actor}/properties/{name}/metadata", "/properties/notes/metadata", None,[401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
-        ("PUT", "/{actor}/properties/{name}/metadata", "/properties/notes/metadata", Some(json!({ "description": "x" })), [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 403]),
-        ("GET", "/{actor}/properties/{name}/items", "/properties/notes/items", None,     [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
-        ("POST", "/{actor}/properties/{name}/items", "/properties/notes/items", Some(json!({ "action": "add", "item_value": 1 })), [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
-        ("GET", "/{actor}/methods", "/methods", None,                                    [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
-        ("POST", "/{actor}/methods", "/methods", Some(json!({ "jsonrpc": "2.0", "method": "get_time", "id": 1 })), [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
-        ("GET", "/{actor}/methods/{name}", "/methods/get_time", None,                    [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 403]),
-        ("POST", "/{actor}/methods/{name}", "/methods/delete_all", one(),                [401, 403, 200, 200, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/methods/{name}", "/methods/work", one(),                       [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/methods/{name}", "/methods/work", None,                     [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 403]),
-        ("GET", "/{actor}/actions", "/actions", None,                                    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
-        ("GET", "/{actor}/actions/{name}", "/actions/search", None,                      [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
-        ("POST", "/{actor}/actions/{name}", "/actions/search", one(),                    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
-        ("PUT", "/{actor}/actions/{name}", "/actions/search", one(),                     [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 403]),
-        ("DELETE", "/{actor}/actions/{name}", "/actions/search", None,                   [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 204, 403, 403, 403]),
-        ("GET", "/{actor}/resources/{name}", "/resources/report", None,                  [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
-        ("POST", "/{actor}/resources/{name}", "/resources/report", one(),                [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/resources/{name}", "/resources/report", one(),                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/resources/{name}", "/resources/report", None,               [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
-        ("GET", "/{actor}/trust", "/trust", None,                                        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
-        ("POST", "/{actor}/trust", "/trust", one(),                                      [401, 403, 400, 400, 400, 403, 403, 403, 403, 403, 400, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/trust/trustee", "/trust/trustee", one(),                       [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/trust/trustee", "/trust/trustee", None,                     [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("GET", "/{actor}/trust/{relationship}", "/trust/friend", None,                  [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
+        ("GET", "/{actor}/properties", "/properties", None,                              [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 401]),
+        ("POST", "/{actor}/properties", "/properties", one(),                            [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/properties", "/properties", None,                           [401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("GET", "/{actor}/properties/{name}", "/properties/color", None,                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 401]),
+        ("GET", "/{actor}/properties/{name}/{path}", "/properties/public/motto", None,   [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 401]),
+        ("GET", "/{actor}/properties/{name}/{path}", "/properties/private/key", None,    [401, 403, 200, 200, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/properties/{name}", "/properties/color", one(),                [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/properties/{name}/{path}", "/properties/private/x", one(),     [401, 403, 204, 204, 403, 403, 403, 403, 403, 204, 204, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/properties/{name}", "/properties/color", None,              [401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/properties/{name}/{path}", "/properties/public/motto", None,[401, 403, 204, 204, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("POST", "/{actor}/properties/{name}", "/properties/notes", one(),               [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 401]),
+        ("GET", "/{actor}/properties/{name}/metadata", "/properties/notes/metadata", None,[401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
+        ("PUT", "/{actor}/properties/{name}/metadata", "/properties/notes/metadata", Some(json!({ "description": "x" })), [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 401]),
+        ("GET", "/{actor}/properties/{name}/items", "/properties/notes/items", None,     [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
+        ("POST", "/{actor}/properties/{name}/items", "/properties/notes/items", Some(json!({ "action": "add", "item_value": 1 })), [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 401]),
+        ("GET", "/{actor}/methods", "/methods", None,                                    [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 401]),
+        ("POST", "/{actor}/methods", "/methods", Some(json!({ "jsonrpc": "2.0", "method": "get_time", "id": 1 })), [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 401]),
+        ("GET", "/{actor}/methods/{name}", "/methods/get_time", None,                    [401, 403, 200, 200, 403, 403, 200, 200, 200, 200, 200, 200, 403, 403, 401]),
+        ("POST", "/{actor}/methods/{name}", "/methods/delete_all", one(),                [401, 403, 200, 200, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/methods/{name}", "/methods/work", one(),                       [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/methods/{name}", "/methods/work", None,                     [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 403, 403, 403, 401]),
+        ("GET", "/{actor}/actions", "/actions", None,                                    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
+        ("GET", "/{actor}/actions/{name}", "/actions/search", None,                      [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
+        ("POST", "/{actor}/actions/{name}", "/actions/search", one(),                    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
+        ("PUT", "/{actor}/actions/{name}", "/actions/search", one(),                     [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
+        ("DELETE", "/{actor}/actions/{name}", "/actions/search", None,                   [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 204, 403, 403, 401]),
+        ("GET", "/{actor}/resources/{name}", "/resources/report", None,                  [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 401]),
+        ("POST", "/{actor}/resources/{name}", "/resources/report", one(),                [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/resources/{name}", "/resources/report", one(),                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/resources/{name}", "/resources/report", None,               [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 401]),
+        ("GET", "/{actor}/trust", "/trust", None,                                        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 401]),
+        ("POST", "/{actor}/trust", "/trust", one(),                                      [401, 403, 400, 400, 400, 403, 403, 403, 403, 403, 400, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/trust/trustee", "/trust/trustee", one(),                       [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/trust/trustee", "/trust/trustee", None,                     [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("GET", "/{actor}/trust/{relationship}", "/trust/friend", None,                  [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 401]),
         ("POST", "/{actor}/trust/{relationship}", "/trust/friend", Some(json!({ "baseuri": "http://127.0.0.1:9/new", "id": "new" })), everybody(202)),
-        ("GET", "/{actor}/trust/{relationship}/desc", "/trust/friend/desc", None,        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
-        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", None, [401, 403, 200, 200, 200, 403, 403, 403, 200, 403, 200, 403, 403, 403, 403]),
-        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", None, [401, 403, 202, 202, 202, 202, 403, 403, 403, 403, 202, 403, 403, 403, 403]),
-        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-nobody", None, [401, 403, 404, 404, 404, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", approved(), [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("POST", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", approved(), [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", approved(), [401, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", None, [401, 403, 204, 204, 204, 403, 403, 403, 204, 403, 204, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", None, [401, 403, 204, 204, 204, 204, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("GET", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", None, [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", Some(json!({ "methods": null })), [401, 403, 201, 201, 201, 403, 403, 403, 403, 403, 201, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", None, [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403]),
-        ("GET", "/{actor}/trust/{relationship}/{peer}/shared_properties", "/trust/friend/peer-friend/shared_properties", None, [401, 403, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/trust/{relationship}/{peer}/secret", "/trust/friend/peer-friend/secret", None, [401, 403, 409, 409, 409, 403, 403, 403, 403, 403, 409, 403, 403, 403, 403]),
-        ("GET", "/{actor}/permissions/{peer}", "/permissions/peer-friend", None,         [401, 403, 200, 200, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
-        ("GET", "/{actor}/subscriptions", "/subscriptions", None,                        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/subscriptions", "/subscriptions", one(),                      [401, 403, 400, 400, 400, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("GET", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-friend", None,     [401, 403, 200, 200, 200, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403]),
-        ("GET", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-viewer", None,     [401, 403, 200, 200, 200, 403, 403, 200, 403, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-friend", Some(json!({ "target": "properties" })), [401, 403, 403, 403, 403, 403, 403, 403, 201, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-viewer", Some(json!({ "target": "properties" })), [401, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-unapproved", Some(json!({ "target": "properties" })), [401, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("GET", "/{actor}/subscriptions/{peer}/{subscription}", "/subscriptions/peer-friend/none", None, [401, 403, 404, 404, 404, 403, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/subscriptions/{peer}/{subscription}", "/subscriptions/peer-friend/none", Some(json!({ "sequence": 1 })), [401, 403, 404, 404, 404, 403, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/subscriptions/{peer}/{subscription}", "/subscriptions/peer-friend/none", None, [401, 403, 204, 204, 204, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403]),
-        ("GET", "/{actor}/subscriptions/{peer}/{subscription}/{sequence}", "/subscriptions/peer-friend/none/1", None, [401, 403, 404, 404, 404, 403, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", one(), [401, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", one(), [401, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", None, [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/callbacks/permissions/{grantor}", "/callbacks/permissions/peer-friend", Some(json!({ "data": {} })), [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403]),
-        ("GET", "/{actor}/callbacks/{name}", "/callbacks/hook", None,                    [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("POST", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                  [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("PUT", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                   [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
-        ("DELETE", "/{actor}/callbacks/{name}", "/callbacks/hook", None,                 [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403]),
+        ("GET", "/{actor}/trust/{relationship}/desc", "/trust/friend/desc", None,        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 401]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", None, [401, 403, 200, 200, 200, 403, 403, 403, 200, 403, 200, 403, 403, 403, 401]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", None, [401, 403, 202, 202, 202, 202, 403, 403, 403, 403, 202, 403, 403, 403, 401]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-nobody", None, [401, 403, 404, 404, 404, 403, 403, 403, 403, 403, 404, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", approved(), [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("POST", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", approved(), [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", approved(), [401, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/trust/{relationship}/{peer}", "/trust/friend/peer-friend", None, [401, 403, 204, 204, 204, 403, 403, 403, 204, 403, 204, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/trust/{relationship}/{peer}", "/trust/admin/peer-unapproved", None, [401, 403, 204, 204, 204, 204, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", None, [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 200, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", Some(json!({ "methods": null })), [401, 403, 201, 201, 201, 403, 403, 403, 403, 403, 201, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/trust/{relationship}/{peer}/permissions", "/trust/friend/peer-friend/permissions", None, [401, 403, 204, 204, 204, 403, 403, 403, 403, 403, 204, 403, 403, 403, 401]),
+        ("GET", "/{actor}/trust/{relationship}/{peer}/shared_properties", "/trust/friend/peer-friend/shared_properties", None, [401, 403, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/trust/{relationship}/{peer}/secret", "/trust/friend/peer-friend/secret", None, [401, 403, 409, 409, 409, 403, 403, 403, 403, 403, 409, 403, 403, 403, 401]),
+        ("GET", "/{actor}/permissions/{peer}", "/permissions/peer-friend", None,         [401, 403, 200, 200, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/subscriptions", "/subscriptions", None,                        [401, 403, 200, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/subscriptions", "/subscriptions", one(),                      [401, 403, 400, 400, 400, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-friend", None,     [401, 403, 200, 200, 200, 403, 403, 403, 200, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-viewer", None,     [401, 403, 200, 200, 200, 403, 403, 200, 403, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-friend", Some(json!({ "target": "properties" })), [401, 403, 403, 403, 403, 403, 403, 403, 201, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-viewer", Some(json!({ "target": "properties" })), [401, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/subscriptions/{peer}", "/subscriptions/peer-unapproved", Some(json!({ "target": "properties" })), [401, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/subscriptions/{peer}/{subscription}", "/subscriptions/peer-friend/none", None, [401, 403, 404, 404, 404, 403, 403, 403, 404, 403, 403, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/subscriptions/{peer}/{subscription}", "/subscriptions/peer-friend/none", Some(json!({ "sequence": 1 })), [401, 403, 404, 404, 404, 403, 403, 403, 404, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/subscriptions/{peer}/{subscription}", "/subscriptions/peer-friend/none", None, [401, 403, 204, 204, 204, 403, 403, 403, 204, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/subscriptions/{peer}/{subscription}/{sequence}", "/subscriptions/peer-friend/none/1", None, [401, 403, 404, 404, 404, 403, 403, 403, 404, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", one(), [401, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", one(), [401, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/callbacks/subscriptions/{peer}/{subscription}", "/callbacks/subscriptions/peer-friend/none", None, [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/callbacks/permissions/{grantor}", "/callbacks/permissions/peer-friend", Some(json!({ "data": {} })), [401, 403, 403, 403, 403, 403, 403, 403, 204, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/callbacks/{name}", "/callbacks/hook", None,                    [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                  [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("PUT", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                   [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/callbacks/{name}", "/callbacks/hook", None,                 [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
     ]
 }
 
@@ -160,6 +160,7 @@ async fn trust(site: &Site, actor: &ActorId, name: &str, relationship: &str, app
         initiated: false,
         expires: None,
         breaker: Breaker::default(),
+        client: None,
         version: String::new(),
         peer,
     };
@@ -167,8 +168,15 @@ async fn trust(site: &Site, actor: &ActorId, name: &str, relationship: &str, app
     assert!(matches!(outcome, TrustOutcome::Written(_)), "{outcome:?}");
 }
 
+/// An actor, and what its creator's sessions are known by.
+struct Visited {
+    owner: Owner,
+    session: String,
+    ended: String,
+}
+
 /// An actor with everything the table speaks of, and everybody who may come along.
-async fn actor(site: &Site) -> Owner {
+async fn actor(site: &Site) -> Visited {
     let mut owner = site.actor("ann").await;
     let body =
         json!({ "creator": "trustee", "passphrase": "a-long-passphrase", "trustee_root": "https://trustee.example/" });
@@ -191,24 +199,17 @@ async fn actor(site: &Site) -> Owner {
     trust(site, &id, "unapproved", "admin", false).await;
     let other = ActorId::parse(&site.actor("bob").await.id).unwrap();
     trust(site, &other, "foreign", "admin", true).await;
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let session = |shift: i64| Session {
-        actor: id.clone(),
-        expires: Timestamp::from_millis((i64::try_from(now).unwrap() + shift) * 1000),
-    };
-    store.put_session(&format!("{SESSION_PREFIX}valid"), &session(600)).await.unwrap();
-    store.put_session(&format!("{SESSION_PREFIX}expired"), &session(-1)).await.unwrap();
-    owner
+    Visited { session: session_of(site, &owner).await, ended: ended_session_of(site, &owner).await, owner }
 }
 
-fn present(request: RequestBuilder, owner: &Owner, caller: &str) -> RequestBuilder {
+fn present(request: RequestBuilder, Visited { owner, session, ended }: &Visited, caller: &str) -> RequestBuilder {
     match caller {
         "anonymous" => request,
         "wrong password" => request.basic_auth(&owner.creator, Some("wrong")),
         "creator" => request.basic_auth(&owner.creator, Some(&owner.passphrase)),
         "trustee" => request.bearer_auth(&owner.passphrase),
-        "session" => request.bearer_auth(format!("{SESSION_PREFIX}valid")),
-        "expired" => request.bearer_auth(format!("{SESSION_PREFIX}expired")),
+        "session" => request.bearer_auth(session),
+        "expired" => request.bearer_auth(ended),
         "foreign peer" => request.bearer_auth("secret-foreign"),
         kind => request.bearer_auth(format!("secret-{kind}")),
     }
@@ -221,17 +222,17 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
     let mut used = BTreeSet::new();
     for (method, template, path, body, expected) in table() {
         let changes = method != "GET";
-        let mut owner = actor(&site).await;
+        let mut visited = actor(&site).await;
         for (index, (caller, expected)) in CALLERS.into_iter().zip(expected).enumerate() {
             if changes && index > 0 {
-                owner = actor(&site).await;
+                visited = actor(&site).await;
             }
             let url =
-                if template.starts_with("/{actor}") { format!("{}{path}", owner.url) } else { site.url(template) };
+                if template.starts_with("/{actor}") { format!("{}{path}", visited.owner.url) } else { site.url(template) };
             // Each from an address of its own, so that wrong passwords do not add up.
             let address = format!("10.0.{}.{index}", expected % 250);
             let request = site.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
-            let request = present(request, &owner, caller).header("x-test-address", address);
+            let request = present(request, &visited, caller).header("x-test-address", address);
             site.meter().reset();
             let answer = Answer::of(match &body {
                 Some(body) => request.json(body),
@@ -318,7 +319,7 @@ async fn what_is_excluded_is_hidden_and_protected_by_every_path() {
     let owner = actor(&site).await;
     owner.put("/properties/private/deep/er", &json!({ "x": 1 })).await.expect(204);
     let friend = |method: Method, path: &str| {
-        site.http.request(method, format!("{}{path}", owner.url)).bearer_auth("secret-friend")
+        site.http.request(method, format!("{}{path}", visited.owner.url)).bearer_auth("secret-friend")
     };
     let send = |request: RequestBuilder, body: Value| Answer::of(request.json(&body));
 
@@ -380,7 +381,7 @@ async fn a_trust_may_have_permissions_of_its_own() {
         permissions: Some(permissions.to_string()),
     };
     site.state().actors.store().put_credential(&id, "less", &trust).await.unwrap();
-    let less = |path: &str| site.http.get(format!("{}{path}", owner.url)).bearer_auth("less");
+    let less = |path: &str| site.http.get(format!("{}{path}", visited.owner.url)).bearer_auth("less");
     Answer::of(less("/properties/color")).await.expect(403);
     Answer::of(less("/properties/public")).await.expect(200);
     Answer::of(less("/methods/work")).await.expect(403);

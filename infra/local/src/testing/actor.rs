@@ -147,6 +147,7 @@ impl TestActor {
             initiated: true,
             expires: None,
             breaker: Breaker::default(),
+            client: None,
             version: String::new(),
         };
         change(&mut record);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actingweb_peer::{PeerAddress, PeerError, PeerReply, Secret};
+use actingweb_protocol::oauth::ClientKey;
 use actingweb_protocol::retry::Backoff;
 use actingweb_protocol::{Deadline, PeerId};
 use actingweb_store::{Breaker, PENDING_FOR, PendingTrusts, TrustOutcome, TrustRecord};
@@ -102,6 +103,7 @@ impl Trusts {
             initiated: true,
             expires: None,
             breaker: Breaker::default(),
+            client: None,
             version: String::new(),
             peer,
         };
@@ -344,6 +346,7 @@ impl Trusts {
             initiated: false,
             expires: (!approved).then(|| now.plus(PENDING_FOR)),
             breaker: Breaker::default(),
+            client: None,
             version: String::new(),
             peer,
         };
@@ -448,6 +451,8 @@ impl Trusts {
 fn read_peer(id: &str) -> Result<PeerId, String> {
     match PeerId::parse(id) {
         Ok(_) if id == "desc" => Err("`desc` is no peer's id".to_owned()),
+        // A user's consent makes the relationship with a client; nobody else may stand in its place.
+        Ok(peer) if ClientKey::of_peer(&peer).is_some() => Err("this id belongs to a client of OAuth".to_owned()),
         parsed => parsed.map_err(|error| error.to_string()),
     }
 }

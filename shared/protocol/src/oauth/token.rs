@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::pkce::same;
-use crate::{ActorId, Entropy, Keys, random_hex, sha256_hex};
+use crate::{ActorId, Entropy, Keys, PeerId, random_hex, sha256_hex};
 
 /// What every token of ours begins with; any other bearer is a trust's secret or a trustee's passphrase.
 pub const TOKEN_PREFIX: &str = "actw_";
@@ -57,6 +57,9 @@ const REGISTERED: &str = "mcp_";
 /// What sessions of users have in place of a client.
 const SELF: &str = "self";
 
+/// What the ids of clients among an actor's peers begin with.
+const PEER: &str = "oauth2_client:";
+
 impl ClientKey {
     /// A fresh one, for a client about to be registered: it is the client's id as well.
     #[must_use]
@@ -93,6 +96,19 @@ impl ClientKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What the client is called among an actor's peers.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        // A key and the word before it are well within what an id may be.
+        PeerId::of_client(format!("{PEER}{self}"))
+    }
+
+    /// The client that is called so among an actor's peers; `None` for what is no client.
+    #[must_use]
+    pub fn of_peer(peer: &PeerId) -> Option<Self> {
+        Self::parse(peer.as_str().strip_prefix(PEER)?).ok()
     }
 
     /// Whether the client registered here, so that it has a row that decides whether it still exists.

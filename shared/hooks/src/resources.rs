@@ -13,6 +13,7 @@ use actingweb_protocol::{Clock, Entropy};
 use url::Url;
 
 use crate::extract::{GuardedHttp, Http, Random, Services, States};
+use crate::schedules::Scheduling;
 
 /// How much hooks may use, per process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,7 @@ pub(crate) struct Surroundings {
     pub(crate) http: reqwest::Client,
     pub(crate) peers: PeerClient,
     pub(crate) peering: Option<Peering>,
+    pub(crate) scheduling: Option<Scheduling>,
     pub(crate) bedrock: Bedrock,
     pub(crate) budget: Option<Arc<BedrockBudget>>,
     pub(crate) directory: Directory,

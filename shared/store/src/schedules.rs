@@ -129,7 +129,9 @@ impl ScheduleRecord {
         TaskId::planned(planned_at, &self.id)
     }
 
-    fn task_key(&self, actor: &ActorId, planned_at: Timestamp) -> TaskKey {
+    /// The key of the task of a run.
+    #[must_use]
+    pub fn task_key(&self, actor: &ActorId, planned_at: Timestamp) -> TaskKey {
         TaskKey { actor: actor.clone(), action: self.action.clone(), id: self.task_of(planned_at) }
     }
 
@@ -228,6 +230,7 @@ impl Store {
         new: &ScheduleRecord,
         most: u64,
     ) -> Result<Scheduled, StoreError> {
+        let new = ScheduleRecord { version: self.nonce(), ..new.clone() };
         let job = new.job(actor).ok_or_else(|| refused("TransactWriteItems", "the schedule has no next time"))?;
         let room = Condition::new("attribute_not_exists(pk) OR live_count < :most", [(":most", number(signed(most)))]);
         let parts = vec![

@@ -131,6 +131,14 @@ pub(super) fn parameters() -> Value {
             "schema": { "type": "integer", "minimum": 1 },
             "example": 1,
         },
+        "schedule": {
+            "name": "schedule",
+            "in": "path",
+            "required": true,
+            "description": "A schedule's id: 32 lower-case hexadecimal digits.",
+            "schema": { "type": "string" },
+            "example": "019ab2c3d4e56f7a8b9c0d1e2f3a4b5c",
+        },
         "limit": {
             "name": "limit",
             "in": "query",

@@ -3,6 +3,8 @@
 use actingweb_web::openapi::{Content, Document, Operation};
 use serde_json::{Value, json};
 
+use crate::{introspect, revoke, token};
+
 /// Describes `/oauth` and `/.well-known`, and an actor's clients and grants.
 pub fn describe(document: &mut Document) {
     let mut group = document.group("oauth", "AI clients and people sign in: OAuth 2.1.");
@@ -22,7 +24,12 @@ pub fn describe(document: &mut Document) {
             [Content::json(resource.clone())],
         )
     };
+    let tokens = group.schema("Tokens", token::schema());
+    let error = group.schema("OAuthError", oauth_error());
     group
+        .path("/oauth/token", [token::describe(&tokens, &error)])
+        .path("/oauth/revoke", [revoke::describe(&error)])
+        .path("/oauth/introspect", [introspect::describe(&error)])
         .path("/.well-known/oauth-authorization-server", [about_server("get_authorization_server")])
         .path("/.well-known/openid-configuration", [about_server("get_openid_configuration")])
         .path(
@@ -33,6 +40,17 @@ pub fn describe(document: &mut Document) {
             "/.well-known/oauth-protected-resource/mcp",
             [about_resource("get_protected_mcp", "Whose tokens `/mcp` takes (RFC 9728)")],
         );
+}
+
+fn oauth_error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": { "type": "string", "description": "A code of RFC 6749 or one of its extensions." },
+            "error_description": { "type": "string", "description": "What was wrong, for the client's developers." },
+        },
+    })
 }
 
 fn metadata() -> Value {

@@ -149,6 +149,12 @@ impl Incoming {
         Some(fields.into_iter().filter(|(name, _)| name != "_method").collect())
     }
 
+    /// The request's headers.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// Whether the client asks for JSON by name.
     #[must_use]
     pub fn accepts_json(&self) -> bool {

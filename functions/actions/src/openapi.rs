@@ -1,5 +1,7 @@
 //! What this group answers.
 
+mod schedules;
+
 use actingweb_hooks::HookInfo;
 use actingweb_web::openapi::{Content, Document, Operation};
 
@@ -18,4 +20,5 @@ pub fn describe(document: &mut Document, actions: &[HookInfo]) {
         )
         .callable("action")
         .hooks("action", actions);
+    schedules::describe(&mut group);
 }

@@ -2,6 +2,6 @@
 
 #[tokio::main]
 async fn main() -> Result<(), actingweb_runtime::Error> {
-    let drain = |state, deadline| async move { actingweb_worker::drain(&state, deadline).await };
-    actingweb_runtime::run_worker(actingweb_app::app(), drain).await
+    let work = |state, wake, deadline| async move { actingweb_worker::work(&state, wake, deadline).await };
+    actingweb_runtime::run_worker(actingweb_app::app(), work).await
 }

@@ -15,6 +15,7 @@ mod options;
 mod server;
 mod stack;
 mod standins;
+mod tasks;
 pub mod testing;
 mod welcome;
 

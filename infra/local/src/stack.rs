@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::standins::Standins;
-use crate::{Options, StartError, background, data, deliveries, env_file, server};
+use crate::{Options, StartError, background, data, deliveries, env_file, server, tasks as worker_tasks};
 
 const DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
@@ -35,6 +35,7 @@ pub fn router(state: AppState) -> Router {
         .merge(actingweb_trust::routes())
         .merge(actingweb_subscriptions::routes())
         .merge(actingweb_callbacks::routes())
+        .merge(actingweb_mcp::routes())
         .merge(actingweb_oauth::routes());
     serve(routes, state)
 }
@@ -118,6 +119,8 @@ pub async fn start_app(options: Options, environment: Environment, app: App) -> 
         tasks.spawn(server::serve(listener, router(state.clone()), stopped.clone()));
     }
     tasks.spawn(background::work(state.clone().for_group("worker"), stopped.clone()));
+    let tap = engine.as_ref().map(|engine| engine.tap(&config.table));
+    tasks.spawn(worker_tasks::run(state.clone().for_group("worker"), tap, stopped.clone()));
     if let Some(engine) = &engine {
         let tap = engine.tap(&config.table);
         tasks.spawn(deliveries::deliver(state.clone().for_group("deliver"), tap, stopped.clone()));

@@ -148,7 +148,9 @@ pub enum Problem {
     #[error("`.oauth_trust_types(..)` names none, so nobody could let a client in: name one or leave it out")]
     NoClientTrustType,
     /// What is no origin.
-    #[error("`{0}` is no origin of a single-page application: `https://app.example.com`, with no path and no slash at its end")]
+    #[error(
+        "`{0}` is no origin of a single-page application: `https://app.example.com`, with no path and no slash at its end"
+    )]
     SpaOrigin(String),
     /// What is no address of a native app.
     #[error("`{0}` is no deep link: it needs a scheme with a dot in it, `com.example.app:/signed-in`, or https")]

@@ -4,6 +4,7 @@ mod context;
 mod data;
 mod outside;
 mod state;
+mod task;
 mod wait;
 
 use std::any::TypeId;
@@ -14,6 +15,7 @@ pub(crate) use data::read_input;
 pub use outside::{GuardedHttp, Http, Services};
 pub use state::State;
 pub(crate) use state::States;
+pub use task::{Task, TaskHandle};
 pub use wait::Wait;
 
 use crate::call::Call;
@@ -24,10 +26,12 @@ use crate::schema::Schema;
 /// What can be an argument of a hook of kind `K`.
 ///
 /// Every kind: [`Actor`](crate::Actor), [`Option<Actor>`], [`Context`], [`Http`], [`GuardedHttp`], [`Peers`](crate::Peers),
-/// [`Bedrock`](crate::Bedrock), [`Services`], [`Directory`](crate::Directory), [`State<S>`], [`Now`], [`Random`].
+/// [`Bedrock`](crate::Bedrock), [`Services`], [`Directory`](crate::Directory), [`State<S>`], [`Now`], [`Random`],
+/// [`Schedules`](crate::Schedules).
 /// Method, action and resource:
 /// [`Input<T>`], `Option<Input<T>>`, [`Op`](crate::Op). Property: [`PropertyAccess`](crate::PropertyAccess).
 /// Subscription: [`PeerChange`](crate::PeerChange). Lifecycle: [`Event`](crate::Event). Inside [`blocking`](crate::blocking): [`Wait`].
+/// Action that is a task: [`Task`].
 ///
 /// # Your own
 /// Build it from others. Extractors are made before the hook starts and do no I/O: keep handles in them.
@@ -71,6 +75,10 @@ pub struct Signature {
     /// The shared states it takes.
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) input: Option<Schema>,
+    /// Whether it is about the task that it runs as.
+    pub(crate) needs_task: bool,
+    /// What tells whether the input fits, without running the hook.
+    pub(crate) checks: Vec<fn(&serde_json::Value) -> Result<(), HookError>>,
     pub(crate) output: Option<Schema>,
     /// Whether what it answers comes piece by piece.
     pub(crate) streams: bool,
@@ -78,6 +86,14 @@ pub struct Signature {
 
 impl Signature {
     pub(crate) const fn new(function: &'static str) -> Self {
-        Self { function, states: Vec::new(), input: None, output: None, streams: false }
+        Self {
+            function,
+            states: Vec::new(),
+            input: None,
+            needs_task: false,
+            checks: Vec::new(),
+            output: None,
+            streams: false,
+        }
     }
 }

@@ -27,9 +27,9 @@ mod registry;
 mod resources;
 mod schedules;
 mod schema;
+mod sign_in;
 mod streamed;
 mod streaming;
-mod sign_in;
 mod tasks;
 mod watchdog;
 
@@ -70,9 +70,9 @@ pub use property::{Filtered, PropertyAccess, Verdict};
 pub use resources::{Init, Limits, Resources};
 pub use schedules::Schedules;
 pub use schema::Schema;
+pub use sign_in::{EmailEvent, SignInEvent};
 pub use streamed::{Outlet, Parts, Streamed};
 pub use streaming::{MAX_COLLECTED_BYTES, MethodAnswer, MethodReply, StreamPart, Streaming};
-pub use sign_in::{EmailEvent, SignInEvent};
 pub use tasks::Tasks;
 
 // What the types of hooks' inputs and outputs derive: the versions this crate understands.
@@ -93,12 +93,12 @@ pub mod prelude {
 
     pub use crate::EventKind::{
         ActorCreated, ActorDeleted, ActorDeletedComplete, EmailVerificationRequired, EmailVerified, OauthSuccess,
-        SubscriptionDeleted, TrustDeleted, TrustFullyApprovedLocal,
-        TrustFullyApprovedRemote, TrustInitiated, TrustRequestReceived,
+        SubscriptionDeleted, TrustDeleted, TrustFullyApprovedLocal, TrustFullyApprovedRemote, TrustInitiated,
+        TrustRequestReceived,
     };
     pub use crate::{
-        Actor, AiClient, Annotations, App, Ask, Bedrock, BedrockBudget, BotMessage, Caller, Context, Directory, Event, GuardedHttp,
-        HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, Per, PropertyAccess,
-        Random, Retry, Services, State, Streamed, Task, Verdict, Wait, blocking,
+        Actor, AiClient, Annotations, App, Ask, Bedrock, BedrockBudget, BotMessage, Caller, Context, Directory, Event,
+        GuardedHttp, HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, Per,
+        PropertyAccess, Random, Retry, Services, State, Streamed, Task, Verdict, Wait, blocking,
     };
 }

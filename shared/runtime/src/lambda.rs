@@ -11,13 +11,13 @@ use actingweb_web::AppState;
 use axum::Router;
 use axum::response::Response;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
-use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::event::{EventError, GatewayEvent, GatewayReply, streamed};
 use crate::stream::Batch;
+use crate::wake::Wake;
 use crate::{Config, Environment, StartError, SystemClock, build, prime, telemetry};
 
 /// What the platform sets for every function.
@@ -68,21 +68,21 @@ pub async fn run_streaming<R: FnOnce(AppState) -> Router>(app: App, router: R) -
     Runtime::new(service_fn(serve)).run_concurrent().await
 }
 
-/// Runs the worker's function: `drain` does all the work that is due. What the event holds does not matter, a batch of
-/// the table's stream and a tick of the schedule alike say that there may be work.
+/// Runs the worker's function: `work` does the work that an event tells of, and gives the ids of messages to be sent
+/// again.
 ///
 /// # Errors
-/// As [`run`]. An error of `drain` fails its invocation, which the platform repeats.
-pub async fn run_worker<D, F, T, E>(app: App, drain: D) -> Result<(), Error>
+/// As [`run`]. An error of `work` fails its invocation: the platform sends all of its messages again.
+pub async fn run_worker<W, F, E>(app: App, work: W) -> Result<(), Error>
 where
-    D: Fn(AppState, Deadline) -> F + Clone + Send + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
+    W: Fn(AppState, Wake, Deadline) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Vec<String>, E>> + Send + 'static,
     E: fmt::Display + Send + 'static,
 {
     let state = Box::pin(start(app, "worker")).await?.for_group("worker");
-    let work = move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| {
-        let drained = drain(state.clone(), limit(&state, &context));
-        async move { drained.await.map(|_| no_failures()).map_err(|error| failed(&error)) }
+    let work = move |LambdaEvent { payload, context }: LambdaEvent<Value>| {
+        let done = work(state.clone(), Wake::read(payload), limit(&state, &context));
+        async move { done.await.map(|failed| Wake::answer(&failed)).map_err(|error| failed_work(&error)) }
     };
     Runtime::new(service_fn(work)).run_concurrent().await
 }
@@ -195,13 +195,8 @@ fn now() -> std::time::Instant {
 }
 
 /// Fails an invocation of the worker.
-fn failed(error: &impl fmt::Display) -> Diagnostic {
+fn failed_work(error: &impl fmt::Display) -> Diagnostic {
     Diagnostic { error_type: "DueWork".to_owned(), error_message: error.to_string() }
-}
-
-/// What the mapping of the stream wants to hear: no record of this batch is to be sent again.
-fn no_failures() -> Value {
-    json!({ "batchItemFailures": [] })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod state;
 mod stream;
 mod system;
 mod telemetry;
+mod wake;
 
 pub use clients::is_aws;
 pub use config::{AwsSettings, Config, ConfigError};
@@ -25,3 +26,4 @@ pub use lambda::{Error, handle_event, run, run_deliver, run_streaming, run_worke
 pub use state::{StartError, build, build_with, create_table, prime};
 pub use system::{SystemClock, SystemEntropy};
 pub use telemetry::{InvalidFilter, LogFilter, log_to_stdout};
+pub use wake::{InsertedJob, Wake};

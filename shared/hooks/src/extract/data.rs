@@ -44,6 +44,7 @@ where
 
     fn describe(signature: &mut Signature) {
         signature.input = schema::of_input::<T>();
+        signature.checks.push(|data| read_input::<T>(data).map(drop));
     }
 }
 
@@ -58,7 +59,8 @@ where
     }
 
     fn describe(signature: &mut Signature) {
-        <Input<T> as FromCall<K>>::describe(signature);
+        signature.input = schema::of_input::<T>();
+        signature.checks.push(|data| if data.is_null() { Ok(()) } else { read_input::<T>(data).map(drop) });
     }
 }
 

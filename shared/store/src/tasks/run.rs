@@ -1,5 +1,7 @@
 //! Running a task: by one at a time, who holds it under a lease and says now and then that it still does.
 
+use std::collections::HashMap;
+
 use actingweb_protocol::task::{KEPT_FOR, LEASE, TaskId, TaskProgress, TaskStatus};
 use actingweb_protocol::{ActorId, Name, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -64,8 +66,6 @@ pub enum TaskEnd {
         /// Why: a problem document, as JSON text.
         problem: String,
     },
-    /// Whoever ran it ends, and gives it back as it was.
-    GivenBack,
 }
 
 impl TaskJob {
@@ -100,24 +100,26 @@ impl TaskJob {
 }
 
 impl Store {
-    /// Up to `most` tasks that are due and that nobody has, oldest first within each shard, of actors that are `wanted`.
+    /// Up to `most` tasks that are due and that nobody has, of each actor as many as there is `room` for. The first of
+    /// every actor comes first, then the second of every actor, and so on, so that none keeps the others waiting.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn due_tasks(&self, most: usize, wanted: impl Fn(&ActorId) -> bool) -> Result<Vec<TaskJob>, StoreError> {
-        let shards = (0..keys::DUE_SHARDS).map(|shard| self.due_tasks_of(shard, most, &wanted));
+    pub async fn due_tasks(&self, most: usize, room: impl Fn(&ActorId) -> usize) -> Result<Vec<TaskJob>, StoreError> {
+        let shards = (0..keys::DUE_SHARDS).map(|shard| self.due_tasks_of(shard, most, &room));
         let mut found = futures_util::future::try_join_all(shards).await?.concat();
-        found.sort_by_key(|job| job.due);
+        found.sort_by_key(|(turn, job)| (*turn, job.due));
         found.truncate(most);
-        Ok(found)
+        Ok(found.into_iter().map(|(_, job)| job).collect())
     }
 
+    /// With its place among those of its actor.
     async fn due_tasks_of(
         &self,
         shard: u32,
         most: usize,
-        wanted: impl Fn(&ActorId) -> bool,
-    ) -> Result<Vec<TaskJob>, StoreError> {
+        room: impl Fn(&ActorId) -> usize,
+    ) -> Result<Vec<(usize, TaskJob)>, StoreError> {
         let now = self.now();
         let call = self
             .inner
@@ -131,16 +133,18 @@ impl Store {
             .filter_expression("attribute_not_exists(leased_until) OR leased_until <= :now")
             .expression_attribute_values(":now", number(now.as_millis()));
         let (mut start, mut found) = (None, Vec::new());
+        let mut turns: HashMap<ActorId, usize> = HashMap::new();
         for _ in 0..PAGES {
             let call = call.clone().set_exclusive_start_key(start);
             let output = self.call("Query", || call.clone().send()).await?;
             for found_item in output.items.iter().flatten() {
-                let row = Row::read(found_item)?;
-                let job = TaskJob::from_key(row.text("pk")?, row.text("sk")?);
+                let row = Row(found_item);
                 // One that another version of this program wrote must not keep the others waiting.
-                let Some(job) = job else { continue };
-                if wanted(&job.task.actor) {
-                    found.push(job);
+                let Some(job) = TaskJob::from_key(row.text("pk")?, row.text("sk")?) else { continue };
+                let turn = turns.entry(job.task.actor.clone()).or_default();
+                if *turn < room(&job.task.actor) {
+                    found.push((*turn, job));
+                    *turn += 1;
                 }
             }
             start = output.last_evaluated_key;
@@ -247,10 +251,7 @@ impl Store {
                 parts.extend(self.forget_input(&held.record)?);
                 parts
             }
-            TaskEnd::Again { at, problem } => self.queued_parts(held, (at, held.record.attempts), Some(problem))?,
-            TaskEnd::GivenBack => {
-                self.queued_parts(held, (self.now(), held.record.attempts.saturating_sub(1)), None)?
-            }
+            TaskEnd::Again { at, problem } => self.queued_parts(held, at, problem)?,
         };
         self.task_transaction(parts).await
     }
@@ -326,29 +327,20 @@ impl Store {
     fn queued_parts(
         &self,
         held: &HeldTask,
-        (at, attempts): (Timestamp, u32),
-        problem: Option<String>,
+        at: Timestamp,
+        problem: String,
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         // A transaction may not name a row twice: the next job has another key.
         let at = at.max(Timestamp::from_millis(held.job.due.as_millis().saturating_add(1)));
-        let mut values = Item::from([
+        let values = Item::from([
             (":queued".to_owned(), text(TaskStatus::Queued.as_str())),
-            (":attempts".to_owned(), number(i64::from(attempts))),
             (":now".to_owned(), number(self.now().as_millis())),
             (":due".to_owned(), number(at.as_millis())),
             (":version".to_owned(), text(self.nonce())),
+            (":problem".to_owned(), text(problem)),
         ]);
-        let expression = match problem {
-            None => {
-                "SET task_status = :queued, attempts = :attempts, updated_at = :now, due_at = :due, \
-                 version = :version REMOVE lease_until"
-            }
-            Some(problem) => {
-                values.insert(":problem".to_owned(), text(problem));
-                "SET task_status = :queued, attempts = :attempts, updated_at = :now, due_at = :due, \
-                 version = :version, problem = :problem REMOVE lease_until"
-            }
-        };
+        let expression = "SET task_status = :queued, updated_at = :now, due_at = :due, version = :version, \
+                          problem = :problem REMOVE lease_until";
         let next = TaskJob { task: held.record.key.clone(), due: at };
         Ok(vec![
             self.update_part(held.record.key.head(), expression, values, Some(held.own()))?,

@@ -5,6 +5,7 @@
 
 mod consent;
 mod error;
+mod holder;
 mod session;
 mod token_endpoint;
 

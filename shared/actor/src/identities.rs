@@ -1,0 +1,181 @@
+//! Who signs in by the word of a provider, and whose actor that is.
+//!
+//! Issuer and subject together are an identity; an e-mail address is something known of it. An actor may have several
+//! identities. Another identity with the same address is never given the actor by that: it is connected by whoever is
+//! signed in to it.
+
+use actingweb_protocol::{ActorId, Creator, Deadline, Purpose, random_hex};
+use actingweb_store::{IdentityOutcome, IdentityRecord, LinkOutcome, LogView, NewActor, Store, Wanted};
+use tokio::time::Instant;
+
+use crate::{Actor, ActorError, Actors};
+
+/// Somebody who proved to be who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The digest of issuer and subject.
+    pub digest: String,
+    /// The provider's name in this deployment.
+    pub provider: String,
+    /// Who says so.
+    pub issuer: String,
+    /// The issuer's name of the user.
+    pub subject: String,
+    /// A verified e-mail address in lower case.
+    pub email: Option<String>,
+    /// A name for people to read.
+    pub name: Option<String>,
+}
+
+/// Whose actor an identity leads to.
+#[derive(Debug)]
+pub enum Identified {
+    /// This actor.
+    Actor {
+        /// The actor.
+        actor: Actor,
+        /// Whether it was made just now.
+        is_new: bool,
+    },
+    /// None, and none was to be made.
+    Unknown,
+    /// None, since another identity with the same address has an actor, or the address is another actor's creator where
+    /// creators are unique. Whoever is signed in there may connect this identity.
+    AddressTaken,
+}
+
+/// How connecting an identity ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// It is the actor's.
+    Yes,
+    /// It is another actor's.
+    Taken,
+    /// There is no such actor any more.
+    Gone,
+}
+
+impl Actors {
+    /// The actor of an identity, made if there is none and `may_create` says so: two calls to storage for one that is known, two for a new one.
+    ///
+    /// The creator of a new actor is the address, or `provider:subject` without one. It has a passphrase that nobody knows.
+    ///
+    /// # Errors
+    /// [`ActorError`].
+    pub async fn identified(
+        &self,
+        identity: &Identity,
+        may_create: bool,
+        deadline: Deadline,
+    ) -> Result<Identified, ActorError> {
+        let store = self.store().with_deadline(deadline);
+        let mut gone: Vec<ActorId> = Vec::new();
+        if let Some(owner) = store.identity_owner(&identity.digest).await? {
+            match self.alive(&store, &owner).await? {
+                Some(actor) => return Ok(Identified::Actor { actor, is_new: false }),
+                None => gone.push(owner),
+            }
+        }
+        if !may_create {
+            return Ok(Identified::Unknown);
+        }
+        let parts = self.parts();
+        let creator = identity.email.clone().unwrap_or_else(|| format!("{}:{}", identity.provider, identity.subject));
+        let creator = Creator::normalise(&creator).map_err(|error| ActorError::Invalid(error.to_string()))?;
+        let record = self.identity_record(identity);
+        loop {
+            let id = ActorId::generate(&parts.base_url, &*parts.entropy);
+            let passphrase = random_hex(&*parts.entropy, 20);
+            let new = NewActor {
+                passphrase_hash: parts.keys.hash(Purpose::Passphrase, id.as_str(), &passphrase),
+                id,
+                creator: creator.clone(),
+                trustee_root: None,
+                unique_creator: self.unique_creator(),
+            };
+            let began = Instant::now();
+            let taken = match store.create_identified(new, &record, &gone).await? {
+                IdentityOutcome::Created(record) => {
+                    let actor = Actor::new(record, store).knowing(LogView::read(None, began), began);
+                    return Ok(Identified::Actor { actor, is_new: true });
+                }
+                // Made by another sign-in of the same person, a moment ago.
+                IdentityOutcome::Known(owner) => match self.alive(&store, &owner).await? {
+                    Some(actor) => return Ok(Identified::Actor { actor, is_new: false }),
+                    None => owner,
+                },
+                IdentityOutcome::EmailTaken(owner) => match self.alive(&store, &owner).await? {
+                    Some(_) => return Ok(Identified::AddressTaken),
+                    None => owner,
+                },
+                IdentityOutcome::CreatorTaken(_) => return Ok(Identified::AddressTaken),
+            };
+            if gone.contains(&taken) || gone.len() > 1 {
+                return Err(ActorError::Conflict("this identity changes hands at the moment: try again".to_owned()));
+            }
+            gone.push(taken);
+        }
+    }
+
+    /// Connects an identity with an actor that its owner is signed in to.
+    ///
+    /// # Errors
+    /// [`ActorError`].
+    pub async fn link(&self, actor: &ActorId, identity: &Identity, deadline: Deadline) -> Result<Linked, ActorError> {
+        let store = self.store().with_deadline(deadline);
+        let record = self.identity_record(identity);
+        match store.link_identity(actor, &record, &[]).await? {
+            LinkOutcome::Linked => Ok(Linked::Yes),
+            LinkOutcome::Gone => Ok(Linked::Gone),
+            LinkOutcome::Taken(owner) => match self.alive(&store, &owner).await? {
+                Some(_) => Ok(Linked::Taken),
+                None => Ok(match store.link_identity(actor, &record, &[owner]).await? {
+                    LinkOutcome::Linked => Linked::Yes,
+                    LinkOutcome::Taken(_) => Linked::Taken,
+                    LinkOutcome::Gone => Linked::Gone,
+                }),
+            },
+        }
+    }
+
+    async fn alive(&self, store: &Store, id: &ActorId) -> Result<Option<Actor>, ActorError> {
+        let found = store.load(id, Wanted::default()).await?;
+        Ok(found.actor.map(|record| Actor::new(record, store.clone())))
+    }
+
+    fn identity_record(&self, identity: &Identity) -> IdentityRecord {
+        IdentityRecord {
+            digest: identity.digest.clone(),
+            provider: identity.provider.clone(),
+            issuer: identity.issuer.clone(),
+            subject: identity.subject.clone(),
+            email: identity.email.clone(),
+            name: identity.name.clone(),
+            linked_at: self.parts().clock.now(),
+        }
+    }
+}
+
+impl Actor {
+    /// The identities that may sign in to this actor.
+    ///
+    /// # Errors
+    /// [`ActorError`].
+    pub async fn identities(&self) -> Result<Vec<Identity>, ActorError> {
+        let found = self.store().identities(self.id()).await?;
+        let identity = |record: IdentityRecord| {
+            let IdentityRecord { digest, provider, issuer, subject, email, name, .. } = record;
+            Identity { digest, provider, issuer, subject, email, name }
+        };
+        Ok(found.into_iter().map(identity).collect())
+    }
+
+    /// Takes an identity away: it no longer signs in to this actor. Sessions that it has are not concerned. False when it
+    /// is not this actor's.
+    ///
+    /// # Errors
+    /// [`ActorError`].
+    pub async fn unlink(&self, identity: &str) -> Result<bool, ActorError> {
+        Ok(self.store().unlink_identity(self.id(), identity).await?)
+    }
+}

@@ -47,10 +47,11 @@ async fn actions(State(state): State<AppState>, incoming: Incoming) -> Reply {
     match rest.as_slice() {
         ["schedules"] => Box::pin(schedules.answer(None)).await,
         ["schedules", id] => Box::pin(schedules.answer(Some(id))).await,
-        ["tasks", id @ ..] if is_task => {
+        // Schedules make tasks of any action.
+        ["tasks", id @ ..] if state.hooks.has_action(name.as_str()) => {
             tasks::serve(&state, &incoming, &admission, (&name, id.first().copied())).await
         }
-        ["tasks", ..] => Err(Problem::not_found(format!("the action `{name}` has no tasks: it is answered at once"))),
+        ["tasks", ..] => Err(Problem::not_found(format!("there is no action `{name}`"))),
         _ if is_task => {
             let call = tasks::ask(&state, &incoming, &admission, &name);
             incoming.once(&state, Some(&admission), call).await

@@ -63,7 +63,9 @@ fn judge(state: &AppState, task: &mut ReadyTask) -> Result<(TaskRules, Value), T
         return Err(TaskEnd::Cancelled);
     }
     let action = record.key.action.as_str();
-    let Some(rules) = state.hooks.task_rules(action) else {
+    // Schedules make tasks of any action.
+    let usual = (record.schedule.is_some() && state.hooks.has_action(action)).then(TaskRules::default);
+    let Some(rules) = state.hooks.task_rules(action).or(usual) else {
         let detail = format!("there is no action `{action}` any more that runs as a task");
         return Err(failed((404, "Not found"), &detail, Some(detail.clone())));
     };

@@ -17,6 +17,7 @@ pub fn openapi(app: &App) -> Value {
     actingweb_trust::openapi::describe(&mut document);
     actingweb_subscriptions::openapi::describe(&mut document);
     actingweb_callbacks::openapi::describe(&mut document);
+    actingweb_mcp::openapi::describe(&mut document);
     actingweb_oauth::openapi::describe(&mut document);
     document.finish()
 }

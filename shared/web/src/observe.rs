@@ -65,7 +65,8 @@ impl RequestContext {
         self.with_notes(|notes| notes.verb = Some(verb));
     }
 
-    pub(crate) fn note_caller(&self, actor: &ActorId, kind: &'static str) {
+    /// Notes for the log line whom the request is about, and who calls.
+    pub fn note_caller(&self, actor: &ActorId, kind: &'static str) {
         self.with_notes(|notes| {
             notes.actor = Some(actor.to_string());
             notes.caller = Some(kind);

@@ -7,13 +7,14 @@ use super::operation::component_name;
 use crate::paging::MAX_LIMIT;
 
 /// Every problem that an operation may answer, with what it means.
-const PROBLEMS: [(u16, &str); 17] = [
+const PROBLEMS: [(u16, &str); 18] = [
     (400, "The request is malformed: its body, a name or a parameter."),
     (401, "No credentials, or a header that is not one."),
     (403, "Credentials that are wrong, or right and not enough; also a hook that refuses."),
     (404, "There is no such actor, or no such thing."),
     (405, "What is at this path does not take this verb."),
     (408, "The peer that is needed is out of reach, or refuses."),
+    (406, "The client accepts none of the forms that the reply comes in."),
     (409, "The request is fine, and the state is against it: for one, it is being carried out under this key."),
     (410, "It was carried out before, under this `Idempotency-Key`, and the reply was too large to keep."),
     (412, "It is not the version that the request names."),

@@ -1,0 +1,377 @@
+//! One request's server: what this caller may see and use, and how.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actingweb_hooks::{AiClient, CallOutcome, HookFailure, McpCall, McpClient, McpHook, McpItem, Op};
+use actingweb_protocol::permission::{Category, Operation};
+use actingweb_web::AppState;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, ClientCapabilities, CustomRequest, CustomResult,
+    ElicitationCapability, GetPromptRequestParams, GetPromptResponse, Implementation, InputRequiredResult, InputResponses,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, Prompt,
+    PromptsCapability, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability, ServerCapabilities,
+    ServerConfig, Tool, ToolsCapability,
+};
+use rmcp::service::{NotificationContext, RequestContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::{Value, json};
+use tracing::Instrument as _;
+
+use crate::caller::Visitor;
+use crate::catalog::{Catalog, Offered, OfferedTool};
+use crate::paging::page;
+use crate::revision::Revision;
+use crate::{answers, arguments};
+
+/// How long a client may keep a list, in milliseconds. Rights change at any moment; whoever calls what it has lost learns
+/// so then.
+const LIST_TTL_MS: u64 = 60_000;
+
+/// The methods that take parameters: an unreadable one of those is a method all the same.
+const METHODS: [&str; 10] = [
+    "initialize",
+    "server/discover",
+    "tools/list",
+    "tools/call",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "ping",
+];
+
+/// The server that one request meets. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Server(Arc<Inner>);
+
+struct Inner {
+    state: AppState,
+    catalog: Arc<Catalog>,
+    visitor: Visitor,
+    /// The request's span, for what runs in tasks of the transport.
+    span: tracing::Span,
+}
+
+impl Server {
+    pub(crate) fn new(state: AppState, catalog: Arc<Catalog>, visitor: Visitor) -> Self {
+        Self(Arc::new(Inner { state, catalog, visitor, span: tracing::Span::current() }))
+    }
+
+    /// Whether the caller may use this, by the rights of MCP and by those that count for the same call over REST.
+    fn may(&self, category: Category, target: &str, item: &McpItem) -> bool {
+        let access = &self.0.visitor.access;
+        let operation = match category {
+            Category::Tools => Operation::Use,
+            Category::Prompts => Operation::Invoke,
+            _ => Operation::Read,
+        };
+        let over_rest = match item.hook {
+            McpHook::Method => access.check(Category::Methods, &item.name, Operation::Call),
+            McpHook::Action => access.check(Category::Actions, &item.name, Operation::Execute),
+        };
+        let allowed = access.check(category, target, operation).and(over_rest);
+        if let Err(denied) = &allowed {
+            tracing::debug!(%denied, "not shown");
+        }
+        allowed.is_ok()
+    }
+
+    fn tools(&self, kind: AiClient) -> impl Iterator<Item = &OfferedTool> {
+        let visible = move |tool: &&OfferedTool| {
+            tool.item.is_visible_to(kind) && self.may(Category::Tools, &tool.item.name, &tool.item)
+        };
+        self.0.catalog.tools.iter().filter(visible)
+    }
+
+    /// Which kind of client this is: by the name it registered under, so that lists do not depend on what a single request
+    /// says; by that only where there is no other.
+    fn kind_of(&self, context: &RequestContext<RoleServer>) -> AiClient {
+        let registered = self.0.visitor.client_name.as_deref();
+        registered.map_or_else(
+            || context.meta.client_info().map_or(AiClient::Other, |info| AiClient::of(&info.name)),
+            AiClient::of,
+        )
+    }
+
+    /// Calls the hook behind an item.
+    async fn call(
+        &self,
+        item: &McpItem,
+        input: Value,
+        brought: Brought,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Result<Value, HookFailure>, ErrorData> {
+        let inner = &*self.0;
+        let revision = Revision::of(context);
+        // Legacy requests do not say who asks; the transport would fill in its own name.
+        let info = context.meta.client_info();
+        let client = McpClient {
+            name: info.as_ref().map(|info| info.name.clone()).or_else(|| inner.visitor.client_name.clone()),
+            version: info.map(|info| info.version),
+            client_id: inner.visitor.client_id.clone(),
+            protocol_version: revision.as_str().to_owned(),
+        };
+        let mut invocation = inner.visitor.invocation.clone();
+        let can_ask = revision.is_stateless() && shows_forms(context.meta.client_capabilities().as_ref());
+        invocation.mcp = Some(Arc::new(McpCall { client, can_ask, answers: brought.0 }));
+        let (kind, name) = (item.hook, item.name.as_str());
+        let calling = async {
+            match kind {
+                McpHook::Method => inner.state.hooks.call_method(&invocation, name, Op::Post, input).await,
+                McpHook::Action => inner.state.hooks.call_action(&invocation, name, Op::Post, input).await,
+            }
+        };
+        let noun = match kind {
+            McpHook::Method => "method",
+            McpHook::Action => "action",
+        };
+        let calling = inner.visitor.context.in_hook(noun, name, calling).instrument(inner.span.clone());
+        let outcome: CallOutcome = tokio::select! {
+            outcome = calling => outcome,
+            // The client is gone: nobody waits for the answer.
+            () = context.ct.cancelled() => return Err(ErrorData::internal_error("the client went away", None)),
+        };
+        Ok(answers::value_of(outcome))
+    }
+
+    /// What becomes of a hook's question: a question to the client, if it can put it to its user.
+    fn question(
+        failure: &HookFailure,
+        so_far: &BTreeMap<String, Value>,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<Result<InputRequiredResult, ErrorData>> {
+        let question = failure.question.as_ref()?;
+        if !Revision::of(context).is_stateless() {
+            return None;
+        }
+        if !shows_forms(context.meta.client_capabilities().as_ref()) {
+            let mut needed = ClientCapabilities::default();
+            needed.elicitation = Some(ElicitationCapability::default());
+            return Some(Err(ErrorData::missing_required_client_capability(needed)));
+        }
+        Some(answers::of_question(question, so_far))
+    }
+}
+
+/// What the user answered so far.
+struct Brought(BTreeMap<String, Value>);
+
+impl Brought {
+    fn read(state: Option<&str>, responses: Option<InputResponses>) -> Result<Self, ErrorData> {
+        let answers = arguments::answers(state, responses);
+        answers.map(Self).ok_or_else(|| ErrorData::invalid_params("`requestState` is none of ours", None))
+    }
+}
+
+/// Whether a client shows its user forms: it says so, or says nothing of which kind of question it shows.
+fn shows_forms(capabilities: Option<&ClientCapabilities>) -> bool {
+    capabilities
+        .and_then(|capabilities| capabilities.elicitation.as_ref())
+        .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let app = self.0.state.hooks.app();
+        let catalog = &self.0.catalog;
+        let mut capabilities = ServerCapabilities::default();
+        capabilities.tools = (!catalog.tools.is_empty()).then(ToolsCapability::default);
+        capabilities.prompts = (!catalog.prompts.is_empty()).then(PromptsCapability::default);
+        capabilities.resources = catalog.has_resources().then(ResourcesCapability::default);
+        let implementation = Implementation::new(app.mcp.name.clone(), app.version.clone())
+            .with_description(app.description.clone())
+            .with_website_url(app.info_url.clone());
+        let info = ServerConfig::new(capabilities).with_server_info(implementation);
+        match &app.mcp.instructions {
+            Some(instructions) => info.with_instructions(instructions.clone()),
+            None => info,
+        }
+    }
+
+    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {}
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = request.method;
+        if METHODS.contains(&method.as_str()) {
+            return Err(ErrorData::invalid_params(format!("these are no parameters of `{method}`"), None));
+        }
+        Err(ErrorData::new(rmcp::model::ErrorCode::METHOD_NOT_FOUND, Cow::Owned(format!("there is no method `{method}`")), None))
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let (kind, revision) = (self.kind_of(&context), Revision::of(&context));
+        let (page, next) = page(self.tools(kind), request.as_ref())?;
+        let shown = |tool: &&OfferedTool| {
+            let mut shown: Tool = tool.shown.clone();
+            shown.description = Some(Cow::Owned(tool.item.description_for(kind).to_owned()));
+            if !revision.has_structured_content() {
+                shown.output_schema = None;
+            }
+            shown
+        };
+        let mut result = ListToolsResult::with_all_items(page.iter().map(shown).collect())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private);
+        result.next_cursor = next;
+        Ok(result)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let tool = self.0.catalog.tools.iter().find(|tool| tool.item.name == name)?;
+        self.may(Category::Tools, name, &tool.item).then(|| tool.shown.clone())
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let CallToolRequestParams { name, arguments: given, input_responses, request_state, .. } = request;
+        let kind = self.kind_of(&context);
+        let tool = self.tools(kind).find(|tool| tool.item.name == name);
+        // What may not be used and what is not there look alike.
+        let tool = tool.ok_or_else(|| ErrorData::invalid_params(format!("unknown tool: {name}"), None))?;
+        let brought = Brought::read(request_state.as_deref(), input_responses)?;
+        let so_far = brought.0.clone();
+        let revision = Revision::of(&context);
+        let input = arguments::of_tool(tool, given);
+        match self.call(&tool.item, input, brought, &context).await? {
+            Ok(value) => Ok(answers::of_tool(value, &revision).into()),
+            Err(failure) => match Self::question(&failure, &so_far, &context) {
+                Some(question) => Ok(question?.into()),
+                None if failure.status == 400 && !revision.shows_bad_arguments_to_models() => {
+                    Err(ErrorData::invalid_params(failure.detail, None))
+                }
+                None => Ok(answers::of_failed_tool(&failure).into()),
+            },
+        }
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let kind = self.kind_of(&context);
+        let visible = self.0.catalog.prompts.iter().filter(|prompt| {
+            prompt.item.is_visible_to(kind) && self.may(Category::Prompts, &prompt.item.name, &prompt.item)
+        });
+        let (page, next) = page(visible, request.as_ref())?;
+        let shown = |prompt: &&crate::catalog::OfferedPrompt| {
+            let mut shown: Prompt = prompt.shown.clone();
+            let description = prompt.item.description_for(kind);
+            shown.description = (!description.is_empty()).then(|| description.to_owned());
+            shown
+        };
+        let mut result = ListPromptsResult::with_all_items(page.iter().map(shown).collect())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private);
+        result.next_cursor = next;
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let GetPromptRequestParams { name, arguments: given, input_responses, request_state, .. } = request;
+        let kind = self.kind_of(&context);
+        let prompt = self.0.catalog.prompts.iter().find(|prompt| {
+            let item = &prompt.item;
+            item.name == name && item.is_visible_to(kind) && self.may(Category::Prompts, &item.name, item)
+        });
+        let prompt = prompt.ok_or_else(|| ErrorData::invalid_params(format!("unknown prompt: {name}"), None))?;
+        let given = given.unwrap_or_default();
+        if let Some(missing) = arguments::missing(&prompt.item, &given) {
+            return Err(ErrorData::invalid_params(format!("the prompt needs the argument `{missing}`"), None));
+        }
+        let brought = Brought::read(request_state.as_deref(), input_responses)?;
+        let so_far = brought.0.clone();
+        let input = arguments::of_texts(&prompt.item, given);
+        match self.call(&prompt.item, input, brought, &context).await? {
+            Ok(value) => {
+                Ok(answers::of_prompt(&prompt.item, prompt.item.description_for(kind), &value).into())
+            }
+            Err(failure) => match Self::question(&failure, &so_far, &context) {
+                Some(question) => Ok(question?.into()),
+                None => Err(answers::of_failure(&failure)),
+            },
+        }
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let kind = self.kind_of(&context);
+        let visible = self.0.catalog.resources.iter().filter(|resource| {
+            resource.item.is_visible_to(kind) && self.may(Category::Resources, resource.uri.as_str(), resource.item())
+        });
+        let (page, next) = page(visible, request.as_ref())?;
+        let mut result = ListResourcesResult::with_all_items(page.iter().map(|resource| resource.shown.clone()).collect())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private);
+        result.next_cursor = next;
+        Ok(result)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let kind = self.kind_of(&context);
+        let visible = self.0.catalog.templates.iter().filter(|family| {
+            family.item.is_visible_to(kind) && self.may(Category::Resources, family.uri.as_str(), family.item())
+        });
+        let (page, next) = page(visible, request.as_ref())?;
+        let mut result = ListResourceTemplatesResult::with_all_items(page.iter().map(|one| one.shown.clone()).collect())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private);
+        result.next_cursor = next;
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let ReadResourceRequestParams { uri, input_responses, request_state, .. } = request;
+        let kind = self.kind_of(&context);
+        let catalog = &self.0.catalog;
+        let single = catalog.resources.iter().map(|one| (&one.item, &one.uri));
+        let families = catalog.templates.iter().map(|family| (&family.item, &family.uri));
+        let found = single.chain(families).find_map(|(item, template)| {
+            let values = template.read(&uri)?;
+            let usable = item.is_visible_to(kind) && self.may(Category::Resources, &uri, item);
+            usable.then_some((item, values))
+        });
+        let Some((item, values)) = found else {
+            return Err(ErrorData::resource_not_found("resource not found", Some(json!({ "uri": uri }))));
+        };
+        let brought = Brought::read(request_state.as_deref(), input_responses)?;
+        let so_far = brought.0.clone();
+        match self.call(item, arguments::of_texts(item, values), brought, &context).await? {
+            Ok(Value::Null) => Err(ErrorData::resource_not_found("resource not found", Some(json!({ "uri": uri })))),
+            Ok(value) => Ok(answers::of_resource(item, &uri, &value).into()),
+            Err(failure) => match Self::question(&failure, &so_far, &context) {
+                Some(question) => Ok(question?.into()),
+                None => Err(answers::of_failure(&failure)),
+            },
+        }
+    }
+}

@@ -60,6 +60,7 @@ impl OAuthError {
     }
 
     /// The code.
+    #[cfg(test)]
     pub(crate) const fn code(&self) -> &'static str {
         self.code
     }

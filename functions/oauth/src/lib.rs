@@ -16,12 +16,25 @@
 //! DELETE    /{actor}/grants/{grant}                   and no longer
 //! ```
 
+mod authorize;
+mod client_auth;
+mod consent;
 mod cors;
 mod documents;
 mod error;
 mod introspect;
+mod limits;
+mod login;
+mod lookup;
+mod manage;
+mod metadata;
 pub mod openapi;
+mod pages;
+mod params;
+mod register;
+mod request;
 mod revoke;
+mod session;
 mod token;
 
 use actingweb_web::{AppState, Problem, serve};
@@ -30,10 +43,17 @@ use axum::routing::any;
 
 /// The routes of this group.
 pub fn routes() -> Router<AppState> {
-    let open = Router::new().merge(documents::routes()).merge(token::routes()).merge(revoke::routes());
+    let open = Router::new()
+        .merge(documents::routes())
+        .merge(register::routes())
+        .merge(token::routes())
+        .merge(revoke::routes());
     let nothing = || std::future::ready(Problem::not_found("there is nothing at this path of /oauth"));
     cors::open(open)
         .merge(introspect::routes())
+        .merge(authorize::routes())
+        .merge(login::routes())
+        .merge(manage::routes())
         .route("/oauth", any(nothing))
         .route("/oauth/", any(nothing))
         // Words that are groups of an actor elsewhere mean nothing here.

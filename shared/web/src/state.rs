@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actingweb_actor::{Actors, Publishing, Trusts};
+use actingweb_actor::{Actors, Publishing, RateLimits, Trusts};
 use actingweb_hooks::{BotToken, Hooks};
 use actingweb_protocol::Entropy;
 use actingweb_providers::Providers;
@@ -30,6 +30,8 @@ pub struct AppState {
     pub bot_token: Option<BotToken>,
     /// The identity providers that people may sign in with.
     pub providers: Providers,
+    /// How often an address may do what costs something.
+    pub rate_limits: RateLimits,
     /// The name of the group in the log.
     pub group: &'static str,
     cold: Arc<AtomicBool>,
@@ -55,6 +57,7 @@ impl AppState {
             time_limit,
             devtest: false,
             bot_token: None,
+            rate_limits: RateLimits::default(),
             providers: Providers::default(),
             group: "all",
             cold,

@@ -7,9 +7,11 @@
 // What is not as expected is a failed test.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod browser;
 mod eventually;
 mod follower;
 pub mod grants;
+mod oauth_client;
 mod odd_peer;
 mod party;
 mod poller;
@@ -22,8 +24,10 @@ mod subscribers;
 
 pub use actingweb_local::testing::{Answer, Event, Events, Owner};
 pub use actingweb_testkit::meter::{Calls, Faults, Meter};
+pub use browser::{Browser, Form, form, with_form};
 pub use eventually::eventually;
 pub use follower::Follower;
+pub use oauth_client::{Asking, OauthClient, REDIRECT_URI, Tokens, discover};
 pub use odd_peer::{ENDLESS, OddPeers};
 pub use party::Party;
 pub use poller::Poller;

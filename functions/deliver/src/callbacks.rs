@@ -91,7 +91,7 @@ async fn peers(run: &Run<'_>, subscriptions: &[SubscriptionRecord]) -> Result<Ha
     wanted.dedup();
     let mut peers = HashMap::new();
     for some in wanted.chunks(TRUSTS_AT_ONCE) {
-        for trust in run.store.trusts_with(run.actor, some).await? {
+        for trust in run.store.trusts_with(run.actor, some).await?.into_iter().filter(TrustRecord::is_reachable) {
             let Some(access) = access_of(run.state.hooks.policy(), &trust) else { continue };
             // One whose secret cannot be opened is no reason to keep the others waiting.
             let address = match run.state.trusts.address(run.actor, &trust) {

@@ -29,7 +29,7 @@ impl Request<'_> {
 
     /// What the peer is told of the end of its subscription.
     fn notice(&self, subscription: &SubscriptionRecord) -> Option<Notice> {
-        let trust = self.admission.trust.as_ref()?;
+        let trust = self.admission.trust.as_ref().filter(|trust| trust.is_reachable())?;
         let to = (&trust.peer, trust.base_uri.as_str(), trust.secret.as_str());
         let path = format!("callbacks/subscriptions/{}/{}", self.admission.actor.id(), subscription.id);
         Some(Notice::new(NoticeKind::SubscriptionEnded, to, ("DELETE", path), None))

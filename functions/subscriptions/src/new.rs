@@ -25,6 +25,11 @@ impl Request<'_> {
             Some(word) => Granularity::parse(word)
                 .ok_or_else(|| Problem::bad_request("`granularity` must be high, low or none"))?,
         };
+        let can_be_told = self.admission.trust.as_ref().is_none_or(|trust| trust.is_reachable());
+        if granularity != Granularity::None && !can_be_told {
+            let reason = "a client of OAuth cannot be called: subscribe with `granularity` none, and poll";
+            return Err(Problem::bad_request(reason));
+        }
         let (actor, state) = (&self.admission.actor, self.state);
         let id = random_hex(&*state.entropy, 16);
         let now = state.actors.store().now();

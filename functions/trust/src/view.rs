@@ -32,6 +32,14 @@ pub(crate) fn show(
         "last_connected_at": created_at,
         "last_connected_via": trust.established_via,
     });
+    if let (Some(client), Some(members)) = (&trust.client, shown.as_object_mut()) {
+        members.insert("oauth_client_id".to_owned(), json!(client.id));
+        members.insert("client_name".to_owned(), json!(client.name));
+        members.insert("client_version".to_owned(), json!(client.version));
+        members.insert("client_platform".to_owned(), json!(client.platform));
+    }
+    // A client has none.
+    let with_secrets = with_secrets && !trust.secret.is_empty();
     if let (true, Some(members)) = (with_secrets, shown.as_object_mut()) {
         let secret = trusts.open(actor, &trust.peer, &trust.secret)?;
         members.insert("secret".to_owned(), json!(secret.expose()));

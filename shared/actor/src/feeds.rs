@@ -187,7 +187,7 @@ impl Feeds {
     /// Storage errors.
     pub async fn unsubscribe(&self, actor: &Actor, feed: &FeedRecord) -> Result<bool, ActorError> {
         let trust = actor.store().trust(actor.id(), &feed.peer).await?;
-        let notice = trust.map(|trust| {
+        let notice = trust.filter(TrustRecord::is_reachable).map(|trust| {
             let to = (&trust.peer, trust.base_uri.as_str(), trust.secret.as_str());
             let path = format!("subscriptions/{}/{}", actor.id(), feed.id);
             Notice::new(NoticeKind::SubscriptionEnded, to, ("DELETE", path), None)
@@ -205,7 +205,7 @@ impl Feeds {
 
     async fn trust(&self, actor: &Actor, peer: &PeerId) -> Result<TrustRecord, FeedError> {
         let trust = actor.store().trust(actor.id(), peer).await?;
-        trust.filter(|trust| trust.approved).ok_or(FeedError::NoTrust)
+        trust.filter(|trust| trust.approved && trust.is_reachable()).ok_or(FeedError::NoTrust)
     }
 }
 

@@ -257,7 +257,9 @@ impl Trusts {
         (method, path): (&str, String),
         body: Option<Value>,
     ) -> Option<Notice> {
-        let is_actor = !trust.established_via.starts_with("oauth") && trust.base_uri != self.root_of(actor);
+        let is_actor = trust.is_reachable()
+            && !trust.established_via.starts_with("oauth")
+            && trust.base_uri != self.root_of(actor);
         let to = (&trust.peer, trust.base_uri.as_str(), trust.secret.as_str());
         is_actor.then(|| Notice::new(kind, to, (method, path), body.map(|body| body.to_string())))
     }

@@ -62,6 +62,9 @@ impl Trusts {
     /// # Errors
     /// [`TrustError`].
     pub async fn change(&self, actor: &Actor, seen: TrustRecord, change: &TrustChange) -> Result<Trusted, TrustError> {
+        if change.base_uri.is_some() && !seen.is_reachable() {
+            return Err(TrustError::Invalid("a client of OAuth has no `baseuri`: it cannot be called".to_owned()));
+        }
         let base_uri = change.base_uri.as_deref().map(|url| self.check_base("baseuri", url)).transpose()?;
         if let Some(relationship) = &change.relationship {
             self.check_relationship(relationship)?;

@@ -22,6 +22,11 @@ impl Trusts {
     /// [`TrustError::Conflict`] when the peer does not take new secrets, or one of the sides does not approve;
     /// [`TrustError::Peer`] when it could not be asked, and both secrets are good until the next attempt.
     pub async fn rotate(&self, actor: &Actor, seen: TrustRecord) -> Result<TrustRecord, TrustError> {
+        if !seen.is_reachable() {
+            return Err(TrustError::Conflict(
+                "a client of OAuth has no secret: its tokens change by themselves".to_owned(),
+            ));
+        }
         if !(seen.approved && seen.peer_approved) {
             return Err(TrustError::Conflict("both sides must approve before the secret can change".to_owned()));
         }
@@ -104,6 +109,10 @@ impl Trusts {
     /// # Errors
     /// [`TrustError::Forbidden`] while one of the sides does not approve.
     pub async fn take_secret(&self, actor: &Actor, seen: TrustRecord, secret: &str) -> Result<TrustRecord, TrustError> {
+        // A secret would outlive every token, and their end.
+        if !seen.is_reachable() {
+            return Err(TrustError::Forbidden("a client of OAuth has no secret".to_owned()));
+        }
         check_secret(secret)?;
         let (sealed, _) = self.seal(actor.id(), &seen.peer, secret)?;
         let decide = |seen: &TrustRecord| {

@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod browser;
+pub mod assistant;
 mod eventually;
 mod follower;
 pub mod grants;

@@ -36,9 +36,10 @@
 mod actor;
 mod answer;
 mod app;
+mod events;
 mod owner;
 
-pub use actingweb_testkit::bedrock_standin::{BedrockStandin, Ending, Fault as BedrockFault, Script};
+pub use actingweb_testkit::bedrock_standin::{BedrockStandin, Ending, Fault as BedrockFault, Gate, Script};
 pub use actingweb_testkit::fakes::{FakeClock, SeededEntropy};
 pub use actingweb_testkit::log::Log;
 pub use actingweb_testkit::meter::{Calls, Fault, Faults, Meter};
@@ -46,4 +47,5 @@ pub use actingweb_testkit::service_standin::{Received, ServiceStandin};
 pub use actor::{Called, TestActor};
 pub use answer::Answer;
 pub use app::{Setup, TestApp};
+pub use events::{Event, Events};
 pub use owner::Owner;

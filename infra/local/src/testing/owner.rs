@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::{Answer, Events};
 
 /// An actor's creator.
 #[derive(Clone, Debug)]
@@ -73,6 +73,11 @@ impl Owner {
     /// POST of JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// POST of JSON to a method that streams, which is read event by event.
+    pub async fn stream(&self, path: &str, body: &Value) -> Events {
+        Events::of(self.request(Method::POST, path).json(body)).await
     }
 
     /// Any method with a body as it is.

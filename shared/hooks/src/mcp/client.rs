@@ -168,7 +168,11 @@ impl Ask {
     ) -> Result<Reply<T>, HookError> {
         let Some(answer) = self.0.as_ref().and_then(|mcp| mcp.answers.get(key)) else {
             let schema = schema::of_input::<T>();
-            return Err(HookError::NeedsInput(Box::new(Question { key: key.to_owned(), message: message.into(), schema })));
+            return Err(HookError::NeedsInput(Box::new(Question {
+                key: key.to_owned(),
+                message: message.into(),
+                schema,
+            })));
         };
         let Wire { action, content } = read_input(answer)?;
         match action.as_str() {

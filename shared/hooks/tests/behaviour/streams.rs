@@ -84,7 +84,8 @@ async fn a_stream_without_items_is_an_answer_and_one_that_is_none_is_not() {
 
 #[tokio::test]
 async fn the_schema_is_that_of_the_whole_and_the_listing_says_that_it_streams() {
-    let hooks = build(app().method("items", counting).method("text", words).method("whole", || Ok::<_, HookError>(1))).await;
+    let hooks =
+        build(app().method("items", counting).method("text", words).method("whole", || Ok::<_, HookError>(1))).await;
     let listed = hooks.methods();
     let [items, text, whole] = listed.as_slice() else { panic!("{listed:?}") };
     assert_eq!(items.output_schema.as_ref().unwrap()["items"]["type"], "integer");
@@ -239,7 +240,8 @@ async fn a_stream_that_blocks_is_logged_with_the_fix() {
             Ok(n)
         })))
     }
-    let hooks = build_with(app().method("sleepy", sleepy), |limits| limits.watchdog = Some(Duration::from_millis(1))).await;
+    let hooks =
+        build_with(app().method("sleepy", sleepy), |limits| limits.watchdog = Some(Duration::from_millis(1))).await;
     let (log, _guard) = Log::capture();
     assert_eq!(parts(&hooks, "sleepy").await.len(), 3);
     let lines = log.with("blocked the runtime");
@@ -264,7 +266,8 @@ async fn tasks_of_a_stream_are_joined_at_its_end() {
     async fn count(State(done): State<AtomicUsize>) -> Result<usize, HookError> {
         Ok(done.load(Ordering::SeqCst))
     }
-    let app = app().state(AtomicUsize::new(0)).method("noting", noting).method("failing", failing).method("count", count);
+    let app =
+        app().state(AtomicUsize::new(0)).method("noting", noting).method("failing", failing).method("count", count);
     let hooks = build(app).await;
     assert_eq!(parts(&hooks, "noting").await.len(), 4);
     assert_eq!(answer(post(&hooks, "count", Value::Null).await), 1);

@@ -77,6 +77,15 @@ pub(super) fn paced(
     })
 }
 
+/// Lets the first piece of text pass whatever gate there is.
+pub(super) fn release_first(frames: &mut [Frame]) {
+    if let Some(frame) = frames.iter_mut().find(|frame| matches!(frame, Frame::Text(_)))
+        && let Frame::Text(bytes) = frame
+    {
+        *frame = Frame::Bytes(bytes.clone());
+    }
+}
+
 impl Frame {
     fn gated(self) -> Self {
         match self {

@@ -60,20 +60,14 @@ impl Gate {
 pub(super) struct Gates(Mutex<HashMap<String, Gate>>);
 
 impl Gates {
-    /// Opens the gate `name` of a prompt with `[go:name]`, and gives the one of a prompt with `[wait:name]`, which lets one
-    /// piece through until it is opened.
+    /// Opens the gate `name` of a prompt with `[go:name]`, and gives the one of a prompt with `[wait:name]`.
     pub(super) fn of(&self, request: &Value) -> Option<Gate> {
         let text = request.to_string();
         let mut gates = lock(&self.0);
         if let Some(name) = named(&text, "[go:") {
             gates.entry(name).or_default().open();
         }
-        let name = named(&text, "[wait:")?;
-        let gate = gates.entry(name).or_default().clone();
-        if !gate.0.is_closed() {
-            gate.let_through(1);
-        }
-        Some(gate)
+        named(&text, "[wait:").map(|name| gates.entry(name).or_default().clone())
     }
 }
 

@@ -179,7 +179,10 @@ async fn converse_stream(State(shared): State<Arc<Shared>>, Path(model): Path<St
     }
     let text = script.text_for(&call.body);
     let usage = script::usage(&call.body, &text);
-    let frames = frames::answer(&text, &usage, &script);
+    let mut frames = frames::answer(&text, &usage, &script);
+    if named_gate.is_some() {
+        frames::release_first(&mut frames);
+    }
     let gate = named_gate.or(script.gate);
     let stream = frames::paced(frames, script.pace, gate).map(move |frame| {
         // Held by the stream, so that the call counts as running until its last frame.

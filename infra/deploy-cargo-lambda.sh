@@ -112,7 +112,8 @@ for group in "${groups[@]}"; do
   role=$(output "$(sed -E 's/(^|-)(.)/\u\2/g' <<<"$group")RoleArn")
   timeout=29
   case $group in
-    worker | deliver) timeout=120 ;;
+    worker) timeout=900 ;;
+    deliver) timeout=120 ;;
     methods-stream) timeout=300 ;;
   esac
   run cargo lambda deploy --region "$region" --binary-name "actingweb-$group" \

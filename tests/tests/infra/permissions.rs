@@ -106,7 +106,7 @@ fn each_function_has_its_own_role() {
 fn no_role_is_left_unchecked() {
     let template = template();
     let mut expected: BTreeSet<String> = groups().iter().map(|group| format!("{}Role", logical(group))).collect();
-    expected.insert("SweepRole".to_owned());
+    expected.extend(["SweepRole", "PipeRole"].map(str::to_owned));
     let roles: BTreeSet<String> =
         of_type(&template, "AWS::IAM::Role").into_iter().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(roles, expected);
@@ -117,6 +117,10 @@ fn no_role_is_left_unchecked() {
     let document = &sweep["Policies"][0]["PolicyDocument"];
     assert_eq!(statements(document).len(), 1);
     assert_eq!(strings(&document["Statement"][0]["Action"]), ["lambda:InvokeFunction"]);
+
+    let pipe: BTreeSet<String> = granted(&template, "PipeRole").into_iter().map(|(action, ..)| action).collect();
+    let stream = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"].map(|call| format!("dynamodb:{call}"));
+    assert_eq!(pipe, stream.into_iter().chain(["sqs:SendMessage".to_owned()]).collect());
 }
 
 #[test]

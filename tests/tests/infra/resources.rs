@@ -81,8 +81,42 @@ fn let_through(template: &Value, mapping: &str) -> Value {
 
 #[test]
 fn the_worker_sees_due_work_and_nothing_else() {
-    let pattern = let_through(&template(), "WorkerStream");
-    assert_eq!(pattern, json!({"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "DUE#"}]}}}}));
+    let template = template();
+    let pipe = &template["Resources"]["WorkPipe"]["Properties"];
+    let filters = pipe["SourceParameters"]["FilterCriteria"]["Filters"].as_array().expect("filters");
+    assert_eq!(filters.len(), 1, "filters are alternatives: a second one would widen the first");
+    let pattern: Value = serde_json::from_str(filters[0]["Pattern"].as_str().expect("a pattern")).expect("JSON");
+    let keys = json!({"pk": {"S": [{"prefix": "DUE#"}, {"prefix": "RUN#"}]}});
+    assert_eq!(pattern, json!({"eventName": ["INSERT"], "dynamodb": {"Keys": keys}}));
+    let stream = &pipe["SourceParameters"]["DynamoDBStreamParameters"];
+    assert_eq!(stream["DeadLetterConfig"]["Arn"], json!({"Fn::GetAtt": "DeadLetters.Arn"}));
+    assert_eq!(pipe["Source"], json!({"Fn::GetAtt": "Table.StreamArn"}));
+    assert_eq!(pipe["Target"], json!({"Fn::GetAtt": "WorkQueue.Arn"}));
+}
+
+#[test]
+fn a_message_of_work_is_not_seen_again_while_its_invocation_may_last() {
+    let template = template();
+    let resource = |name: &str| template["Resources"][name]["Properties"].clone();
+    let limit = resource("WorkerFunction")["Timeout"].as_u64().expect("seconds");
+    let queue = resource("WorkQueue");
+    assert!(queue["VisibilityTimeout"].as_u64().expect("seconds") >= 6 * limit);
+    assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], json!({"Fn::GetAtt": "DeadLetters.Arn"}));
+    let mapping = resource("WorkerQueue");
+    assert_eq!(mapping["EventSourceArn"], json!({"Fn::GetAtt": "WorkQueue.Arn"}));
+    assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+}
+
+/// A shard of a stream is for two readers; a third would slow all of them down.
+#[test]
+fn the_stream_has_two_readers() {
+    let template = template();
+    let stream = json!({"Fn::GetAtt": "Table.StreamArn"});
+    let mappings = of_type(&template, "AWS::Lambda::EventSourceMapping").into_iter().map(|(_, mapping)| mapping);
+    let pipes = of_type(&template, "AWS::Pipes::Pipe").into_iter().map(|(_, pipe)| pipe);
+    let sources = mappings.map(|mapping| &mapping["Properties"]["EventSourceArn"]);
+    let readers = sources.chain(pipes.map(|pipe| &pipe["Properties"]["Source"])).filter(|source| **source == stream);
+    assert_eq!(readers.count(), 2);
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn no_role_is_left_unchecked() {
     assert!(of_type(&template, "AWS::IAM::Policy").is_empty(), "a policy attached from outside a role is not checked");
 
     let sweep = &template["Resources"]["SweepRole"]["Properties"];
-    assert!(sweep["ManagedPolicyArns"].is_null());
+    assert_eq!(sweep["ManagedPolicyArns"], json!([{"Ref": "SendDeadLetters"}]));
     let document = &sweep["Policies"][0]["PolicyDocument"];
     assert_eq!(statements(document).len(), 1);
     assert_eq!(strings(&document["Statement"][0]["Action"]), ["lambda:InvokeFunction"]);

@@ -95,6 +95,17 @@ fn the_worker_sees_due_work_and_nothing_else() {
 }
 
 #[test]
+fn work_that_is_due_is_looked_for_each_minute_and_a_look_that_fails_is_told() {
+    let sweep = &template()["Resources"]["WorkerSweep"]["Properties"];
+    assert_eq!(sweep["ScheduleExpression"], "rate(1 minute)");
+    let target = &sweep["Target"];
+    assert!(target["Arn"].to_string().ends_with("-worker\"}"), "{}", target["Arn"]);
+    assert_eq!(target["RoleArn"], json!({"Fn::GetAtt": "SweepRole.Arn"}));
+    assert_eq!(target["RetryPolicy"]["MaximumRetryAttempts"], 0, "the next minute comes");
+    assert_eq!(target["DeadLetterConfig"]["Arn"], json!({"Fn::GetAtt": "DeadLetters.Arn"}));
+}
+
+#[test]
 fn a_message_of_work_is_not_seen_again_while_its_invocation_may_last() {
     let template = template();
     let resource = |name: &str| template["Resources"][name]["Properties"].clone();

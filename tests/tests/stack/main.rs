@@ -40,6 +40,7 @@ mod receiving;
 mod receiving_attacks;
 mod receiving_gaps;
 mod streaming;
+mod schedules;
 mod subscriptions;
 mod tasks;
 mod trust;

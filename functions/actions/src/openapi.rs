@@ -1,6 +1,7 @@
 //! What this group answers.
 
 mod schedules;
+mod tasks;
 
 use actingweb_hooks::HookInfo;
 use actingweb_web::openapi::{Content, Document, Operation};
@@ -20,5 +21,6 @@ pub fn describe(document: &mut Document, actions: &[HookInfo]) {
         )
         .callable("action")
         .hooks("action", actions);
+    tasks::describe(&mut group);
     schedules::describe(&mut group);
 }

@@ -24,6 +24,9 @@ pub struct HookInfo {
     /// Whether callers may have its answer piece by piece, as `text/event-stream`; left out when not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub streams: bool,
+    /// Whether it is answered with a task, whose result has the schema of its output; left out when not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub task: bool,
     /// Hints on what calling it does; `null` when the author gave none.
     pub annotations: Option<Annotations>,
 }
@@ -47,6 +50,7 @@ impl HookInfo {
             input_schema: hook.signature.input.clone(),
             output_schema: hook.signature.output.clone(),
             streams: hook.signature.streams,
+            task: hook.about.task.is_some(),
             annotations: hook.about.annotations.clone(),
         }
     }

@@ -76,6 +76,10 @@ fn table() -> Vec<Row> {
         ("POST", "/{actor}/actions/{name}", "/actions/search", one(),                    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
         ("PUT", "/{actor}/actions/{name}", "/actions/search", one(),                     [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
         ("DELETE", "/{actor}/actions/{name}", "/actions/search", None,                   [401, 403, 204, 204, 403, 403, 403, 403, 204, 204, 204, 204, 403, 403, 401]),
+        ("POST", "/{actor}/actions/{name}", "/actions/search_later", one(),              [401, 403, 202, 202, 403, 403, 403, 403, 202, 202, 202, 202, 403, 403, 401]),
+        ("GET", "/{actor}/actions/{name}/tasks", "/actions/search_later/tasks", None,    [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 200, 403, 403, 401]),
+        ("GET", "/{actor}/actions/{name}/tasks/{task}", "/actions/search_later/tasks/none", None, [401, 403, 404, 404, 403, 403, 403, 403, 404, 404, 404, 404, 403, 403, 401]),
+        ("DELETE", "/{actor}/actions/{name}/tasks/{task}", "/actions/search_later/tasks/none", None, [401, 403, 404, 404, 403, 403, 403, 403, 404, 404, 404, 404, 403, 403, 401]),
         ("GET", "/{actor}/resources/{name}", "/resources/report", None,                  [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 401]),
         ("POST", "/{actor}/resources/{name}", "/resources/report", one(),                [401, 403, 201, 201, 403, 403, 403, 403, 201, 201, 201, 403, 403, 403, 401]),
         ("PUT", "/{actor}/resources/{name}", "/resources/report", one(),                 [401, 403, 200, 200, 403, 403, 403, 403, 200, 200, 200, 403, 403, 403, 401]),
@@ -130,6 +134,8 @@ fn app() -> App {
         .method("work", answer)
         .method("delete_all", answer)
         .action("search", answer)
+        .action("search_later", answer)
+        .as_task()
         .resource("report", answer)
         .callback("hook", answer)
 }
@@ -227,8 +233,11 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
             if changes && index > 0 {
                 visited = actor(&site).await;
             }
-            let url =
-                if template.starts_with("/{actor}") { format!("{}{path}", visited.owner.url) } else { site.url(template) };
+            let url = if template.starts_with("/{actor}") {
+                format!("{}{path}", visited.owner.url)
+            } else {
+                site.url(template)
+            };
             // Each from an address of its own, so that wrong passwords do not add up.
             let address = format!("10.0.{}.{index}", expected % 250);
             let request = site.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url);

@@ -126,7 +126,7 @@ impl TestApp {
         self.hooks.call_bot(&invocation, message).await
     }
 
-    /// Delivers what actors owe their peers and does the work that is due, until neither is left. What is to be tried
+    /// Delivers what actors owe their peers, does the work and runs the tasks that are due, until none is left. What is to be tried
     /// again later, is due once the clock was advanced.
     pub async fn settle(&self) {
         loop {
@@ -138,7 +138,9 @@ impl TestApp {
             let deadline = Deadline::after(Instant::now().into_std(), WORK_LIMIT);
             let drained = actingweb_worker::drain(&self.state, deadline).await.expect("the work that is due");
             assert_eq!(drained.failed, 0, "work that is due failed: the log says why");
-            if owing.is_empty() && drained.done == 0 {
+            let deadline = Deadline::after(Instant::now().into_std(), WORK_LIMIT);
+            let ran = actingweb_worker::tasks::run_due(&self.state, deadline).await.expect("the tasks that are due");
+            if owing.is_empty() && drained.done == 0 && ran == 0 {
                 return;
             }
         }

@@ -31,7 +31,15 @@ impl Group<'_> {
             post = post.reply(204, nothing, []);
         }
         let created = if noun == "resource" { 201 } else { 200 };
-        post = post.reply(created, "What the hook returned.", answer()).body(false, "The input.", input());
+        let mut answers = vec![Content::any_json()];
+        if noun == "method" {
+            answers.push(Content::events());
+        }
+        post = post.reply(created, "What the hook returned.", answers).body(false, "The input.", input());
+        if noun == "action" {
+            put = accepted(put);
+            post = accepted(post);
+        }
         if matches!(noun, "method" | "action") {
             post = post.once();
         }
@@ -56,11 +64,18 @@ impl Group<'_> {
             let input = schema("input", hook.input_schema.as_ref());
             let output = schema("output", hook.output_schema.as_ref()).unwrap_or(Value::Bool(true));
             let summary = if hook.description.is_empty() { name } else { &hook.description };
+            let mut answers = vec![Content::json(output)];
+            if noun == "method" {
+                answers.push(Content::events());
+            }
             let mut operation = call(Operation::post(format!("{noun}_{name}"), summary.as_str()))
-                .about(format!("A {noun} of this application. Other verbs: see `/{{actor}}/{noun}s/{{name}}`."))
-                .reply(200, "What it returned.", [Content::json(output)])
-                .reply(204, "It returned nothing.", [])
-                .once();
+                .about(format!("A {noun} of this application. Other verbs: see `/{{actor}}/{noun}s/{{name}}`."));
+            operation = if hook.task {
+                accepted(operation)
+            } else {
+                operation.reply(200, "What it returned.", answers).reply(204, "It returned nothing.", [])
+            };
+            operation = operation.once();
             if let Some(input) = input {
                 operation = operation.body(false, "The input.", [Content::json(input)]);
             }
@@ -79,6 +94,8 @@ impl Group<'_> {
                 "description": { "type": "string" },
                 "input_schema": { "type": ["object", "null"], "description": "JSON Schema; null for anything." },
                 "output_schema": { "type": ["object", "null"], "description": "JSON Schema; null for anything." },
+                "streams": { "const": true, "description": "On methods that answer `text/event-stream`, too." },
+                "task": { "const": true, "description": "On actions that are answered with a task, whose result this is." },
                 "annotations": { "type": ["object", "null"], "description": "Hints, in the words of MCP." },
             },
         });
@@ -89,6 +106,12 @@ impl Group<'_> {
             "properties": { format!("{noun}s"): { "type": "array", "items": hook } },
         })
     }
+}
+
+/// What an action answers that runs as a task.
+fn accepted(operation: Operation) -> Operation {
+    let task = json!({ "$ref": "#/components/schemas/Task" });
+    operation.accepted("The action runs as a task: this is it, before it has begun.", [Content::json(task)])
 }
 
 fn call(operation: Operation) -> Operation {

@@ -40,6 +40,12 @@ impl Content {
         Self { media_type: "text/html", schema: json!({ "type": "string" }), example: None }
     }
 
+    /// Server-sent events, for those who accept them.
+    #[must_use]
+    pub fn events() -> Self {
+        Self { media_type: "text/event-stream", schema: json!({ "type": "string" }), example: None }
+    }
+
     /// The fields of a form, as a schema of an object.
     #[must_use]
     pub const fn form(schema: Value) -> Self {
@@ -174,6 +180,17 @@ impl Operation {
         }
         self.replies.insert(status, reply);
         self
+    }
+
+    /// May answer 202 with where to look for what becomes of it, and when.
+    #[must_use]
+    pub fn accepted(self, about: &str, content: impl IntoIterator<Item = Content>) -> Self {
+        let mut operation = self.reply(202, about, content).with_location(202);
+        let headers = operation.replies.get_mut(&202).and_then(|reply| reply.get_mut("headers")?.as_object_mut());
+        if let Some(headers) = headers {
+            headers.extend(components::header_refs(&["Retry-After"]));
+        }
+        operation
     }
 
     /// The replies described so far, other than problems, have these headers.

@@ -150,6 +150,12 @@ impl Site {
         actingweb_worker::drain(self.state(), deadline).await.expect("the work that is due")
     }
 
+    /// Runs the tasks that are due, as the worker would; gives how many attempts came to an end.
+    pub async fn run_tasks(&self) -> usize {
+        let deadline = Deadline::after(Instant::now().into_std(), Duration::from_secs(60));
+        actingweb_worker::tasks::run_due(self.state(), deadline).await.expect("the tasks that are due")
+    }
+
     /// Every item of the table as the engine has it, read behind the program's back.
     pub async fn table(&self) -> Vec<Value> {
         let inside = self.inside();

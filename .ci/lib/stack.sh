@@ -41,7 +41,10 @@ start_functions() {
   done
   for group in $(http_groups); do
     path=/nobody/$group
-    [[ $group != factory ]] || path=/nobody
+    case $group in
+      factory) path=/nobody ;;
+      methods-stream) path=/nobody/methods/any ;;
+    esac
     wait_until 60 "$group answers" answers "$url$path"
   done
 }

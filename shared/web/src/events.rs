@@ -8,7 +8,7 @@ mod accept;
 
 use std::time::Duration;
 
-use actingweb_hooks::{HookFailure, MethodReply, StreamPart, Streaming};
+use actingweb_hooks::{HookFailure, MethodReply, StreamPart};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -86,7 +86,10 @@ fn set_headers(response: &mut Response) {
 }
 
 /// The events of a stream. Nothing is read ahead of whoever takes them.
-fn events(streaming: Streaming, context: RequestContext) -> impl Stream<Item = Bytes> + Send + 'static {
+fn events(
+    streaming: impl Stream<Item = StreamPart> + Send + Unpin + 'static,
+    context: RequestContext,
+) -> impl Stream<Item = Bytes> + Send + 'static {
     context.note_events(0, "abandoned");
     stream::unfold((streaming, context, 0), |(mut streaming, context, mut sent)| async move {
         let bytes = match tokio::time::timeout(HEARTBEAT, streaming.next()).await {
@@ -124,4 +127,31 @@ fn problem(failure: HookFailure, request_id: &str) -> Value {
         members.insert("retry_after".to_owned(), json!(wait.as_millis().div_ceil(1000).max(1)));
     }
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_broken_by_comments() {
+        let parts = stream::unfold(0, |n| async move {
+            // At once, after 10 s, after 40 s more.
+            tokio::time::sleep(Duration::from_secs([0, 10, 40][n])).await;
+            Some((if n < 2 { StreamPart::Item(json!(n)) } else { StreamPart::Done(json!({})) }, n + 1))
+        });
+        let begun = Instant::now();
+        let events = events(Box::pin(parts.take(3)), RequestContext::unknown());
+        let seen: Vec<_> = events.map(|event| (begun.elapsed().as_secs(), event)).collect().await;
+        let expected: [(u64, &[u8]); 5] = [
+            (0, b"data: 0\n\n"),
+            (10, b"data: 1\n\n"),
+            (25, b": \n\n"),
+            (40, b": \n\n"),
+            (50, b"event: done\ndata: {}\n\n"),
+        ];
+        assert_eq!(seen, expected.map(|(at, event)| (at, Bytes::from_static(event))));
+    }
 }

@@ -12,8 +12,8 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use futures_util::stream::{self, StreamExt as _};
 use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -59,6 +59,13 @@ impl RequestContext {
         let limit = Deadline::after(Instant::now().into_std(), state.time_limit);
         let deadline = deadline.map_or(limit, |deadline| deadline.earlier(limit));
         Self { id, deadline, address: None, notes: Arc::default() }
+    }
+
+    /// The context of no request: for tests of what only passes it on.
+    #[cfg(test)]
+    pub(crate) fn unknown() -> Self {
+        let deadline = Deadline::at(Instant::now().into_std());
+        Self { id: "request-1".into(), deadline, address: None, notes: Arc::default() }
     }
 
     pub(crate) fn note_verb(&self, verb: &'static str) {

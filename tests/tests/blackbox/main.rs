@@ -18,6 +18,7 @@ mod nested;
 mod properties;
 mod raw;
 mod repeats;
+mod streams;
 mod trust;
 mod verbs;
 

@@ -10,6 +10,7 @@
 use actingweb_actor::schedules::{PastRun, Schedule, ScheduleState, Schedules, SchedulingError};
 use actingweb_protocol::Name;
 use actingweb_protocol::schedule::NewSchedule;
+use actingweb_protocol::task::TaskId;
 use actingweb_web::paging::Page;
 use actingweb_web::{Admission, AppState, Incoming, Problem, Reply, Verb, json, no_content};
 use http::{StatusCode, header};
@@ -60,6 +61,9 @@ impl Request<'_> {
 
     async fn list(&self) -> Reply {
         let page = Page::of(self.incoming)?.unwrap_or(Page { limit: USUAL_LIMIT, cursor: None });
+        if page.cursor.as_deref().is_some_and(|cursor| TaskId::parse(cursor).is_err()) {
+            return Err(Problem::bad_request("cursor must be one of a former reply"));
+        }
         let found = self.schedules().list(self.action, page.cursor.as_deref(), page.limit).await?;
         let shown: Vec<Value> = found.schedules.iter().map(|schedule| self.shown(schedule)).collect();
         let response = json(StatusCode::OK, &json!({ "schedules": shown }));

@@ -183,21 +183,27 @@ async fn a_deleted_actor_is_not_found_and_leaves_no_look_up_row() {
     ann.post("/properties", &json!({ "email": "ann", "phone": "1", "color": "blue" })).await.expect(201);
     let late = handle(&site, &ann).await;
 
-    ann.delete("").await.expect(204);
-    assert_eq!(found(&bob, "email", "ann").await, [""; 0], "from the tombstone on");
-    assert_eq!(check_lookups(&site).await, 2, "nothing was removed yet");
+    // What is on its way to storage all the while comes too late.
+    let held = site.meter().hold_calls("TransactWriteItems", 1);
+    let write = late.set_property("email", "ann");
+    let ending = async {
+        held.arrived().await;
+        ann.delete("").await.expect(204);
+        assert_eq!(found(&bob, "email", "ann").await, [""; 0], "from the tombstone on");
+        assert_eq!(check_lookups(&site).await, 2, "nothing was removed yet");
 
-    // The worker dies at the first thing it would remove; the next one goes on.
-    site.meter().inject(Faults::always_throttle().on(["TransactWriteItems", "BatchWriteItem"]));
-    let deadline = Deadline::after(std::time::Instant::now(), Duration::from_millis(5_100));
-    assert_eq!(actingweb_worker::drain(site.state(), deadline).await.unwrap().failed, 1);
-    site.meter().heal();
-    clock.advance(Duration::from_secs(121));
-    site.drain().await;
-    assert_eq!(check_lookups(&site).await, 0);
-
-    // A request that was under way writes too late.
-    late.set_property("email", "ann").await.unwrap();
+        // The worker dies at the first thing it would remove; the next one goes on.
+        site.meter().inject(Faults::always_throttle().on(["TransactWriteItems", "BatchWriteItem"]));
+        let deadline = Deadline::after(std::time::Instant::now(), Duration::from_millis(5_100));
+        assert_eq!(actingweb_worker::drain(site.state(), deadline).await.unwrap().failed, 1);
+        site.meter().heal();
+        clock.advance(Duration::from_secs(121));
+        site.drain().await;
+        assert_eq!(check_lookups(&site).await, 0);
+        held.release();
+    };
+    // Acknowledged or not, by how long that took.
+    let _ = tokio::join!(write, ending);
     assert_eq!(found(&bob, "email", "ann").await, [""; 0]);
     assert_eq!(check_lookups(&site).await, 1);
     clock.advance(Duration::from_secs(16 * 60));

@@ -55,18 +55,20 @@ async fn reading_everything_takes_one_call_per_megabyte_and_two_in_sequence() {
     }
 }
 
-/// Few large values: three fit into a page, and three say little about where the others are. So the rest is read in
-/// sixteen parts, some of them empty. An empty one costs one unit of reading, a full one 250: sixteen parts are cheaper
-/// than a third call in sequence is slow.
+/// The larger the values, the less a page of them says about the others: so the rest is read in more parts, up to sixteen,
+/// some of them empty. An empty one costs one unit of reading, a full one 250: parts are cheaper than a third call in
+/// sequence is slow.
 #[tokio::test]
 async fn large_values_take_more_calls_but_none_in_sequence() {
-    let site = Site::of(app()).await;
-    let ann = site.actor("ann").await;
-    let written = fill(&ann, 14, |n| json!(format!("{n}{}", "x".repeat(340_000)))).await;
-    let (answer, calls) = read_all(&site, &ann).await;
-    assert!(answer.expect(200).json() == Value::Object(written), "what was written");
-    let spent = (calls.count(), calls.longest_chain());
-    assert!(spent.0 <= 2 + 16 && spent.1 <= 2, "{spent:?}");
+    for (count, size, at_most) in [(2_500, 1_000, 5), (250, 10_000, 7), (25, 100_000, 12), (14, 340_000, 18)] {
+        let site = Site::of(app()).await;
+        let ann = site.actor("ann").await;
+        let written = fill(&ann, count, |n| json!(format!("{n}{}", "x".repeat(size)))).await;
+        let (answer, calls) = read_all(&site, &ann).await;
+        assert!(answer.expect(200).json() == Value::Object(written), "what was written");
+        let spent = (calls.count(), calls.longest_chain());
+        assert!(spent.0 <= at_most && spent.1 <= 2, "{count} values of {size} bytes: {spent:?}");
+    }
 }
 
 #[tokio::test]

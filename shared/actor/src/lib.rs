@@ -50,7 +50,7 @@ pub use credentials::Credentials;
 pub use directory::{Directory, DirectoryError, Found};
 pub use error::ActorError;
 pub use feeds::{FeedError, Feeds};
-pub use grants::Grants;
+pub use grants::{GrantError, Grants, Issued, SessionKind};
 pub use identities::{Identified, Identity, Linked};
 pub use lists::{ListEdit, ListError};
 pub use numbering::{Outstanding, Publishing};

@@ -10,6 +10,11 @@
 //! POST      /oauth/introspect                         what a token means (RFC 7662)
 //! GET POST  /oauth/login                              a person signs in at this browser
 //! GET POST  /oauth/logout                             and out again
+//! GET POST  /oauth/login/{provider}                   by the word of an identity provider
+//! GET       /oauth/callback                           back from it; POST …/apple from Apple
+//! GET POST  /oauth/email                              an e-mail address, where the provider says none
+//! GET       /oauth/config, /oauth/session             what single-page applications ask
+//! POST      /oauth/spa/…                              how they sign people in and out
 //! GET POST  /{actor}/clients                          the owner's own clients
 //! GET DELETE /{actor}/clients/{client}                one of them; POST …/secret makes a new secret
 //! GET       /{actor}/grants                           who may act for the owner
@@ -17,10 +22,12 @@
 //! ```
 
 mod authorize;
+mod callback;
 mod client_auth;
 mod consent;
 mod cors;
 mod documents;
+mod email;
 mod error;
 mod introspect;
 mod limits;
@@ -35,6 +42,16 @@ mod register;
 mod request;
 mod revoke;
 mod session;
+mod signin;
+mod signin_admit;
+mod signin_leg;
+mod spa;
+mod spa_cookies;
+mod spa_cors;
+mod spa_error;
+mod spa_request;
+mod spa_return;
+mod spa_token;
 mod token;
 
 use actingweb_web::{AppState, Problem, serve};
@@ -53,6 +70,10 @@ pub fn routes() -> Router<AppState> {
         .merge(introspect::routes())
         .merge(authorize::routes())
         .merge(login::routes())
+        .merge(signin::routes())
+        .merge(callback::routes())
+        .merge(email::routes())
+        .merge(spa::routes())
         .merge(manage::routes())
         .route("/oauth", any(nothing))
         .route("/oauth/", any(nothing))

@@ -13,6 +13,7 @@ use http::{StatusCode, header};
 use crate::pages::{Page, escape, hidden, see_other};
 use crate::params::Params;
 use crate::session::{self, Session, check_own_page};
+use crate::signin::{Trouble, links};
 
 /// Where people come from who are to be led back; nothing else may be named.
 const NEXT: &str = "/oauth/authorize?";
@@ -33,10 +34,11 @@ async fn login(State(state): State<AppState>, incoming: Incoming) -> Reply {
     match incoming.verb {
         Verb::Get => {
             let next = next(incoming.param("next"))?;
+            let trouble = incoming.param("trouble").and_then(Trouble::parse).map(Trouble::text);
             match (next, Session::of(&state, &incoming).await?) {
-                (None, Some(session)) => Ok(signed_in(&state, &session)),
+                (None, Some(session)) => Ok(signed_in(&state, &session, trouble)),
                 (next, _) => {
-                    let form = Form { next, actor: incoming.param("actor").unwrap_or_default(), alert: None };
+                    let form = Form { next, actor: incoming.param("actor").unwrap_or_default(), alert: trouble };
                     Ok(form.page(&state).reply(StatusCode::OK))
                 }
             }
@@ -114,7 +116,7 @@ async fn logout(State(state): State<AppState>, incoming: Incoming) -> Reply {
 }
 
 /// Where to go on: a path of ours that begins as it should, or nowhere.
-fn next(next: Option<&str>) -> Result<Option<&str>, Problem> {
+pub(crate) fn next(next: Option<&str>) -> Result<Option<&str>, Problem> {
     let Some(next) = next else { return Ok(None) };
     let plain = next.len() <= MAX_NEXT_BYTES && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if plain && next.starts_with(NEXT) {
@@ -131,13 +133,16 @@ fn actor_id(base_url: &str, typed: &str) -> Option<ActorId> {
     ActorId::parse(&id.to_ascii_lowercase()).ok()
 }
 
-fn signed_in(state: &AppState, session: &Session) -> axum::response::Response {
+fn signed_in(state: &AppState, session: &Session, alert: Option<&str>) -> axum::response::Response {
     let base = escape(&state.base_url);
+    let alert =
+        alert.map(|alert| format!("<p class=\"alert\" role=\"alert\">{}</p>", escape(alert))).unwrap_or_default();
     let body = format!(
-        "<p>You are signed in as <strong>{}</strong>, whose actor is <code>{base}/{}</code>.</p>\
-         <form method=\"post\" action=\"{base}/oauth/logout\"><button class=\"plain\">Sign out</button></form>",
+        "{alert}<p>You are signed in as <strong>{}</strong>, whose actor is <code>{base}/{}</code>.</p>\
+         {}<form method=\"post\" action=\"{base}/oauth/logout\"><button class=\"plain\">Sign out</button></form>",
         escape(session.actor.creator()),
-        session.actor.id()
+        session.actor.id(),
+        links(state, None, true),
     );
     Page { title: "You are signed in", body, leads_to: None }.reply(StatusCode::OK)
 }
@@ -153,7 +158,7 @@ impl Form<'_> {
     fn page(&self, state: &AppState) -> Page<'static> {
         let alert = self.alert.map(|alert| format!("<p class=\"alert\" role=\"alert\">{}</p>", escape(alert)));
         let body = format!(
-            "{}<form method=\"post\" action=\"{}/oauth/login\">{}\
+            "{}{}<form method=\"post\" action=\"{}/oauth/login\">{}\
 <label for=\"actor\">The address of your actor</label>\
 <input id=\"actor\" name=\"actor\" type=\"text\" value=\"{}\" autocomplete=\"username\" autocapitalize=\"none\" \
 spellcheck=\"false\" maxlength=\"1024\" required>\
@@ -161,6 +166,7 @@ spellcheck=\"false\" maxlength=\"1024\" required>\
 <input id=\"passphrase\" name=\"passphrase\" type=\"password\" autocomplete=\"current-password\" maxlength=\"256\" \
 required><button>Sign in</button></form>",
             alert.unwrap_or_default(),
+            links(state, self.next, false),
             escape(&state.base_url),
             self.next.map(|next| hidden("next", next)).unwrap_or_default(),
             escape(self.actor),

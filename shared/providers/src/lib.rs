@@ -19,6 +19,6 @@ mod provider;
 mod settings;
 
 pub use error::ProviderError;
-pub use profile::{Assertion, Profile};
+pub use profile::{Assertion, Profile, plain_email};
 pub use provider::{Leg, Provider, Providers};
 pub use settings::{ProviderKind, ProviderSettings, SettingsError};

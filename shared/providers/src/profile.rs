@@ -1,9 +1,10 @@
 //! What a provider says of somebody.
 
 use actingweb_protocol::{Timestamp, sha256_hex_of_parts};
+use serde::{Deserialize, Serialize};
 
 /// Somebody, as a provider knows them. `issuer` and `subject` together are who they are; all else may change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The provider's name in this deployment: `google`.
     pub provider: String,
@@ -46,8 +47,9 @@ pub struct Assertion {
     pub expires: Timestamp,
 }
 
-/// An address in lower case; none for what could not be one.
-fn plain_email(text: &str) -> Option<String> {
+/// An e-mail address as it is compared: in lower case, without blanks around it. None for what could not be one.
+#[must_use]
+pub fn plain_email(text: &str) -> Option<String> {
     let (local, domain) = text.trim().rsplit_once('@')?;
     let odd = |c: char| c.is_control() || c.is_whitespace();
     let fits = !local.is_empty() && !domain.is_empty() && text.len() <= 254 && !text.trim().chars().any(odd);

@@ -5,6 +5,7 @@
 //! * [`meter`]: a proxy in front of DynamoDB that counts calls and injects throttling, conflicts and lost replies
 //! * [`bedrock_standin`]: Bedrock Runtime on loopback, as the real SDK speaks it
 //! * [`service_standin`]: small web services on loopback for hooks to call
+//! * [`provider_standin`]: an identity provider, with all that one may do wrong
 //! * [`fakes`]: time and randomness that a test decides
 //! * [`log`]: what is logged, to be looked at
 //!
@@ -17,6 +18,7 @@ pub mod fakes;
 mod load;
 pub mod log;
 pub mod meter;
+pub mod provider_standin;
 mod rng;
 pub mod service_standin;
 pub mod stream;

@@ -47,8 +47,7 @@ impl Problem {
     /// 401 for a token of ours that counts for nothing (RFC 6750, 3.1).
     #[must_use]
     pub fn invalid_token(realm: &str, detail: &str) -> Self {
-        let challenge =
-            format!("Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{detail}\"");
+        let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{detail}\"");
         Self::new(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, &challenge)
     }
 
@@ -121,6 +120,12 @@ impl Problem {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// A header of the reply; the first of that name.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<HeaderValue> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.clone())
     }
 
     /// The reason.

@@ -24,6 +24,7 @@ mod aggregate;
 mod arithmetic;
 mod batch;
 mod bounded_text;
+mod collect;
 mod draft;
 mod email;
 mod ended;
@@ -113,6 +114,10 @@ pub fn app() -> App {
         .describe("Sends a message to other actors, with an outcome for each")
         .annotate(Annotations::additive().open_world())
         .tool("Tell every friend")
+        .action("collect_entries", collect::collect_entries)
+        .as_task()
+        .describe("Looks up many keys in a slow store, one after another")
+        .annotate(Annotations::additive().open_world())
         //
         .property("email", email::guard_email)
         .resource("report", log::report)

@@ -13,4 +13,6 @@ mod engine_only;
 mod program;
 mod refusals;
 mod restarts;
+mod schedules;
 mod secrets;
+mod tasks;

@@ -2,7 +2,6 @@
 //! `receiving_attacks` and `authorization`. docs/security.md says which test keeps which hole closed.
 
 use actingweb_hooks::prelude::*;
-use actingweb_protocol::ActorId;
 use actingweb_protocol::subscription::Scope;
 use actingweb_testkit::fakes::FakeClock;
 use actingweb_tests::grants::session_of;
@@ -124,7 +123,12 @@ async fn a_secret_is_good_at_one_actor_alone() {
             for bearer in [secret.as_str(), token] {
                 let answer = Answer::of(as_peer(&cid, bearer, method.clone(), &path).json(&json!({ "a": 1 }))).await;
                 let refused = if bearer == token { 401 } else { 403 };
-                assert!(answer.status == refused || answer.status == 405, "{method} {path}: {} {}", answer.status, answer.body);
+                assert!(
+                    answer.status == refused || answer.status == 405,
+                    "{method} {path}: {} {}",
+                    answer.status,
+                    answer.body
+                );
                 let nowhere = format!("{}/{}{path}", site.url(""), "0".repeat(32));
                 let nobody = Answer::of(site.http.request(method.clone(), nowhere).bearer_auth(bearer)).await;
                 assert!(matches!(nobody.status, 404 | 405), "{method} {path}: {} {}", nobody.status, nobody.body);

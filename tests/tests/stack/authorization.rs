@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use actingweb_hooks::{App, HookError};
-use actingweb_protocol::{ActorId, Keys, PeerId, sha256_hex};
+use actingweb_protocol::{ActorId, Keys, PeerId, Timestamp, sha256_hex};
 use actingweb_runtime::SystemEntropy;
 use actingweb_store::{Breaker, TrustCredential, TrustOutcome, TrustRecord};
 use actingweb_tests::grants::{ended_session_of, session_of};
@@ -197,7 +197,6 @@ async fn actor(site: &Site) -> Visited {
     owner.post("/properties", &properties).await.expect(201);
     owner.post("/properties/notes", &json!(1)).await.expect(201);
 
-    let store = site.state().actors.store();
     let id = ActorId::parse(&owner.id).unwrap();
     for kind in TRUST_TYPES {
         trust(site, &id, kind, kind, true).await;
@@ -325,10 +324,10 @@ fn covers(template: &str, path: &str) -> bool {
 #[tokio::test]
 async fn what_is_excluded_is_hidden_and_protected_by_every_path() {
     let site = Site::of(app()).await;
-    let owner = actor(&site).await;
+    let owner = actor(&site).await.owner;
     owner.put("/properties/private/deep/er", &json!({ "x": 1 })).await.expect(204);
     let friend = |method: Method, path: &str| {
-        site.http.request(method, format!("{}{path}", visited.owner.url)).bearer_auth("secret-friend")
+        site.http.request(method, format!("{}{path}", owner.url)).bearer_auth("secret-friend")
     };
     let send = |request: RequestBuilder, body: Value| Answer::of(request.json(&body));
 
@@ -380,7 +379,7 @@ async fn what_is_excluded_is_hidden_and_protected_by_every_path() {
 #[tokio::test]
 async fn a_trust_may_have_permissions_of_its_own() {
     let site = Site::of(app()).await;
-    let owner = actor(&site).await;
+    let owner = actor(&site).await.owner;
     let id = ActorId::parse(&owner.id).unwrap();
     let permissions = json!({ "properties": { "excluded_patterns": ["color"] }, "methods": { "denied": ["work"] } });
     let trust = TrustCredential {
@@ -390,7 +389,7 @@ async fn a_trust_may_have_permissions_of_its_own() {
         permissions: Some(permissions.to_string()),
     };
     site.state().actors.store().put_credential(&id, "less", &trust).await.unwrap();
-    let less = |path: &str| site.http.get(format!("{}{path}", visited.owner.url)).bearer_auth("less");
+    let less = |path: &str| site.http.get(format!("{}{path}", owner.url)).bearer_auth("less");
     Answer::of(less("/properties/color")).await.expect(403);
     Answer::of(less("/properties/public")).await.expect(200);
     Answer::of(less("/methods/work")).await.expect(403);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_actor::SessionKind;
 use actingweb_hooks::{App, HookError};
 use actingweb_protocol::oauth::{Audience, TOKEN_PREFIX};
 use actingweb_store::ClientAuthMethod;
@@ -105,13 +106,13 @@ async fn a_token_is_good_at_its_audience_and_its_actor_alone() {
     is_refused(&ann, text(&mcp, "access_token")).await;
     is_refused(&bob, text(&rest, "access_token")).await;
     // Nothing else that begins like one of ours is taken for anything.
-    let browser = site.state().actors.grants();
-    let cookie = browser.open_session(&actor_of(&site, &ann).await, actingweb_actor::grants::SessionKind::Browser);
+    let actor = actor_of(&site, &ann).await;
+    let cookie = site.state().actors.grants().open_session(&actor, SessionKind::Browser).await.unwrap();
     let code = client.consent(&ann, Audience::Rest, "friend").await;
     let others = [
         text(&rest, "refresh_token").to_owned(),
         code,
-        cookie.await.unwrap().access_token,
+        cookie.access_token,
         TOKEN_PREFIX.to_owned(),
         format!("{TOKEN_PREFIX}0123456789abcdef0123456789abcdef"),
         text(&rest, "access_token").replacen("actw_a.", "actw_s.", 1),
@@ -140,7 +141,8 @@ async fn what_a_code_is_exchanged_for_has_to_be_what_was_asked_for() {
         ];
         fields.into_iter().filter(|(name, _)| *name != changed.0).chain([changed]).collect::<Vec<_>>()
     };
-    let ask = |changed| async move { client.ask("/oauth/token", &fields(changed)).await };
+    let (asking, fields) = (&client, &fields);
+    let ask = |changed| async move { asking.ask("/oauth/token", &fields(changed)).await };
     let wrong_verifier = ("code_verifier", "another-verifier-another-verifier-another-verifier");
     refused(ask(wrong_verifier).await, 400, "invalid_grant");
     refused(ask(("redirect_uri", "https://client.example/cb/")).await, 400, "invalid_grant");
@@ -215,7 +217,8 @@ async fn refresh_tokens_rotate_with_a_minutes_grace_and_reuse_ends_them() {
     is_refused(&ann, text(&first, "access_token")).await;
     get(&ann, "/methods", text(&second, "access_token")).await.expect(200);
 
-    let narrower = [("grant_type", "refresh_token"), ("refresh_token", text(&second, "refresh_token")), ("scope", "admin")];
+    let narrower =
+        [("grant_type", "refresh_token"), ("refresh_token", text(&second, "refresh_token")), ("scope", "admin")];
     refused(client.ask("/oauth/token", &narrower).await, 400, "invalid_scope");
     let elsewhere = site.url("/mcp");
     let elsewhere =

@@ -105,7 +105,8 @@ impl World<'_> {
         let in_grace = now <= family.tokens[newest].2.plus(Duration::from_secs(60));
         let token = &family.tokens[generation].1;
         let answers = join_all((0..times).map(|_| client.refresh(token))).await;
-        self.story.push(format!("{at} is refreshed {times} times with {generation} of {newest}: {:?}", statuses(&answers)));
+        self.story
+            .push(format!("{at} is refreshed {times} times with {generation} of {newest}: {:?}", statuses(&answers)));
         let expected = match &family.ended {
             Some(_) => None,
             None if generation == newest => Some(newest + 1),
@@ -114,7 +115,12 @@ impl World<'_> {
         };
         let Some(expected) = expected else {
             for answer in answers {
-                assert_eq!((answer.status, &answer.json()["error"]), (400, &"invalid_grant".into()), "{:#?}", self.story);
+                assert_eq!(
+                    (answer.status, &answer.json()["error"]),
+                    (400, &"invalid_grant".into()),
+                    "{:#?}",
+                    self.story
+                );
             }
             self.families[at].ended.get_or_insert("a token came again too late");
             return;

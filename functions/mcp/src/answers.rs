@@ -1,16 +1,12 @@
 //! From what hooks answer to what clients get.
 
-use std::collections::BTreeMap;
-
-use actingweb_hooks::{CallOutcome, HookFailure, McpItem, Question};
+use actingweb_hooks::{CallOutcome, HookFailure, McpItem};
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolResult, ContentBlock, ElicitRequest, ElicitRequestParams, GetPromptResult, InputRequest, InputRequiredResult,
-    JsonObject, PromptMessage, ReadResourceResult, ResourceContents, Role,
+    CallToolResult, ContentBlock, GetPromptResult, JsonObject, PromptMessage, ReadResourceResult, ResourceContents, Role,
 };
 use serde_json::{Value, json};
 
-use crate::arguments;
 use crate::revision::Revision;
 
 /// What a hook gave, or its failure.
@@ -67,19 +63,6 @@ pub(crate) fn of_failure(failure: &HookFailure) -> ErrorData {
         404 => ErrorData::resource_not_found(detail, None),
         _ => ErrorData::internal_error(detail, None),
     }
-}
-
-/// The question of a hook, for the client to put to its user and to call again.
-pub(crate) fn of_question(question: &Question, so_far: &BTreeMap<String, Value>) -> Result<InputRequiredResult, ErrorData> {
-    let schema = question.schema.clone().unwrap_or_else(|| json!({ "type": "object", "properties": {} }));
-    let params = json!({ "mode": "form", "message": question.message, "requestedSchema": schema });
-    let params: ElicitRequestParams = serde_json::from_value(params).map_err(|error| {
-        tracing::error!(%error, question = question.key, "a hook asks for what no form has: texts, numbers, booleans, choices");
-        ErrorData::internal_error("the question of this tool is no form; the log says why", None)
-    })?;
-    let request = InputRequest::Elicitation(ElicitRequest::new(params));
-    let requests = BTreeMap::from([(question.key.clone(), request)]);
-    Ok(InputRequiredResult::new(Some(requests), arguments::state(so_far)))
 }
 
 /// The messages of a prompt: those it answers with, else one of the user's.

@@ -1,10 +1,6 @@
 //! From what clients send to what hooks take.
 
-use std::collections::BTreeMap;
-
 use actingweb_hooks::McpItem;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
@@ -46,21 +42,4 @@ pub(crate) fn of_texts(item: &McpItem, mut values: JsonObject) -> Value {
 pub(crate) fn missing<'a>(item: &'a McpItem, values: &JsonObject) -> Option<&'a str> {
     let required = item.input_schema.as_ref()?.get("required")?.as_array()?;
     required.iter().filter_map(Value::as_str).find(|name| !values.contains_key(*name))
-}
-
-/// The answers of a call's user so far: those that the client carried along for us, and those that it brings now.
-///
-/// The state is not signed. A client can put no more into it than it can answer in the first place.
-pub(crate) fn answers(state: Option<&str>, brought: Option<BTreeMap<String, Value>>) -> Option<BTreeMap<String, Value>> {
-    let mut answers: BTreeMap<String, Value> = match state {
-        Some(state) => serde_json::from_slice(&URL_SAFE_NO_PAD.decode(state).ok()?).ok()?,
-        None => BTreeMap::new(),
-    };
-    answers.extend(brought.unwrap_or_default());
-    Some(answers)
-}
-
-/// What the client shall carry along, for [`answers`].
-pub(crate) fn state(answers: &BTreeMap<String, Value>) -> Option<String> {
-    (!answers.is_empty()).then(|| URL_SAFE_NO_PAD.encode(json!(answers).to_string()))
 }

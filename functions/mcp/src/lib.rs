@@ -15,6 +15,7 @@ mod catalog;
 mod door;
 pub mod openapi;
 mod paging;
+mod questions;
 mod revision;
 mod server;
 

@@ -1,15 +1,14 @@
 //! One request's server: what this caller may see and use, and how.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actingweb_hooks::{AiClient, CallOutcome, HookFailure, McpCall, McpClient, McpHook, McpItem, Op};
 use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::AppState;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, ClientCapabilities, CustomRequest, CustomResult,
-    ElicitationCapability, GetPromptRequestParams, GetPromptResponse, Implementation, InputRequiredResult, InputResponses,
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult,
+    GetPromptRequestParams, GetPromptResponse, Implementation, InputResponses,
     ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, Prompt,
     PromptsCapability, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability, ServerCapabilities,
     ServerConfig, Tool, ToolsCapability,
@@ -22,6 +21,7 @@ use tracing::Instrument as _;
 use crate::caller::Visitor;
 use crate::catalog::{Catalog, Offered, OfferedTool};
 use crate::paging::page;
+use crate::questions::{self, Answers};
 use crate::revision::Revision;
 use crate::{answers, arguments};
 
@@ -96,12 +96,21 @@ impl Server {
         )
     }
 
+    fn answers(
+        &self,
+        item: &McpItem,
+        carried: Option<&str>,
+        brought: Option<InputResponses>,
+    ) -> Result<Answers, ErrorData> {
+        Answers::read(&self.0.state, &self.0.visitor, item, carried, brought)
+    }
+
     /// Calls the hook behind an item.
     async fn call(
         &self,
         item: &McpItem,
         input: Value,
-        brought: Brought,
+        answers: &Answers,
         context: &RequestContext<RoleServer>,
     ) -> Result<Result<Value, HookFailure>, ErrorData> {
         let inner = &*self.0;
@@ -115,8 +124,8 @@ impl Server {
             protocol_version: revision.as_str().to_owned(),
         };
         let mut invocation = inner.visitor.invocation.clone();
-        let can_ask = revision.is_stateless() && shows_forms(context.meta.client_capabilities().as_ref());
-        invocation.mcp = Some(Arc::new(McpCall { client, can_ask, answers: brought.0 }));
+        let can_ask = revision.is_stateless() && questions::shows_forms(context.meta.client_capabilities().as_ref());
+        invocation.mcp = Some(Arc::new(McpCall { client, can_ask, answers: answers.given.clone() }));
         let (kind, name) = (item.hook, item.name.as_str());
         let calling = async {
             match kind {
@@ -136,41 +145,6 @@ impl Server {
         };
         Ok(answers::value_of(outcome))
     }
-
-    /// What becomes of a hook's question: a question to the client, if it can put it to its user.
-    fn question(
-        failure: &HookFailure,
-        so_far: &BTreeMap<String, Value>,
-        context: &RequestContext<RoleServer>,
-    ) -> Option<Result<InputRequiredResult, ErrorData>> {
-        let question = failure.question.as_ref()?;
-        if !Revision::of(context).is_stateless() {
-            return None;
-        }
-        if !shows_forms(context.meta.client_capabilities().as_ref()) {
-            let mut needed = ClientCapabilities::default();
-            needed.elicitation = Some(ElicitationCapability::default());
-            return Some(Err(ErrorData::missing_required_client_capability(needed)));
-        }
-        Some(answers::of_question(question, so_far))
-    }
-}
-
-/// What the user answered so far.
-struct Brought(BTreeMap<String, Value>);
-
-impl Brought {
-    fn read(state: Option<&str>, responses: Option<InputResponses>) -> Result<Self, ErrorData> {
-        let answers = arguments::answers(state, responses);
-        answers.map(Self).ok_or_else(|| ErrorData::invalid_params("`requestState` is none of ours", None))
-    }
-}
-
-/// Whether a client shows its user forms: it says so, or says nothing of which kind of question it shows.
-fn shows_forms(capabilities: Option<&ClientCapabilities>) -> bool {
-    capabilities
-        .and_then(|capabilities| capabilities.elicitation.as_ref())
-        .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
 }
 
 impl ServerHandler for Server {
@@ -242,13 +216,12 @@ impl ServerHandler for Server {
         let tool = self.tools(kind).find(|tool| tool.item.name == name);
         // What may not be used and what is not there look alike.
         let tool = tool.ok_or_else(|| ErrorData::invalid_params(format!("unknown tool: {name}"), None))?;
-        let brought = Brought::read(request_state.as_deref(), input_responses)?;
-        let so_far = brought.0.clone();
+        let so_far = self.answers(&tool.item, request_state.as_deref(), input_responses)?;
         let revision = Revision::of(&context);
         let input = arguments::of_tool(tool, given);
-        match self.call(&tool.item, input, brought, &context).await? {
+        match self.call(&tool.item, input, &so_far, &context).await? {
             Ok(value) => Ok(answers::of_tool(value, &revision).into()),
-            Err(failure) => match Self::question(&failure, &so_far, &context) {
+            Err(failure) => match so_far.ask(&self.0.state, &failure, &context) {
                 Some(question) => Ok(question?.into()),
                 None if failure.status == 400 && !revision.shows_bad_arguments_to_models() => {
                     Err(ErrorData::invalid_params(failure.detail, None))
@@ -297,14 +270,13 @@ impl ServerHandler for Server {
         if let Some(missing) = arguments::missing(&prompt.item, &given) {
             return Err(ErrorData::invalid_params(format!("the prompt needs the argument `{missing}`"), None));
         }
-        let brought = Brought::read(request_state.as_deref(), input_responses)?;
-        let so_far = brought.0.clone();
+        let so_far = self.answers(&prompt.item, request_state.as_deref(), input_responses)?;
         let input = arguments::of_texts(&prompt.item, given);
-        match self.call(&prompt.item, input, brought, &context).await? {
+        match self.call(&prompt.item, input, &so_far, &context).await? {
             Ok(value) => {
                 Ok(answers::of_prompt(&prompt.item, prompt.item.description_for(kind), &value).into())
             }
-            Err(failure) => match Self::question(&failure, &so_far, &context) {
+            Err(failure) => match so_far.ask(&self.0.state, &failure, &context) {
                 Some(question) => Ok(question?.into()),
                 None => Err(answers::of_failure(&failure)),
             },
@@ -363,12 +335,11 @@ impl ServerHandler for Server {
         let Some((item, values)) = found else {
             return Err(ErrorData::resource_not_found("resource not found", Some(json!({ "uri": uri }))));
         };
-        let brought = Brought::read(request_state.as_deref(), input_responses)?;
-        let so_far = brought.0.clone();
-        match self.call(item, arguments::of_texts(item, values), brought, &context).await? {
+        let so_far = self.answers(item, request_state.as_deref(), input_responses)?;
+        match self.call(item, arguments::of_texts(item, values), &so_far, &context).await? {
             Ok(Value::Null) => Err(ErrorData::resource_not_found("resource not found", Some(json!({ "uri": uri })))),
             Ok(value) => Ok(answers::of_resource(item, &uri, &value).into()),
-            Err(failure) => match Self::question(&failure, &so_far, &context) {
+            Err(failure) => match so_far.ask(&self.0.state, &failure, &context) {
                 Some(question) => Ok(question?.into()),
                 None => Err(answers::of_failure(&failure)),
             },

@@ -9,6 +9,7 @@ mod announce;
 mod attribute_lists;
 mod attributes;
 mod bulk;
+mod carried;
 mod clients;
 mod credentials;
 mod directory;

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::call::Call;
 use crate::error::HookError;
-use crate::extract::{FromCall, read_input};
+use crate::extract::FromCall;
 use crate::kind::Kind;
 use crate::schema::{self, Schema};
 
@@ -140,12 +139,14 @@ pub struct Question {
     pub schema: Option<Schema>,
 }
 
-/// The answer as clients write it.
-#[derive(Deserialize)]
-struct Wire {
-    action: String,
-    #[serde(default)]
-    content: Value,
+/// Reads an answer as clients write it; `None` for one that is none, such as a form filled in wrongly.
+fn read<T: DeserializeOwned>(answer: &Value) -> Option<Reply<T>> {
+    match answer.get("action")?.as_str()? {
+        "accept" => T::deserialize(answer.get("content")?).ok().map(Reply::Given),
+        "decline" => Some(Reply::Declined),
+        "cancel" => Some(Reply::Cancelled),
+        _ => None,
+    }
 }
 
 impl Ask {
@@ -159,27 +160,16 @@ impl Ask {
     /// hook's other ones; each is asked once for every call.
     ///
     /// # Errors
-    /// [`HookError::NeedsInput`] as long as there is no answer: pass it on with `?`. [`HookError::Invalid`] for an answer
-    /// that is no `T`.
+    /// [`HookError::NeedsInput`] as long as there is no answer, or one that is no `T`: pass it on with `?`.
     pub fn form<T: DeserializeOwned + JsonSchema>(
         &self,
         key: &str,
         message: impl Into<String>,
     ) -> Result<Reply<T>, HookError> {
-        let Some(answer) = self.0.as_ref().and_then(|mcp| mcp.answers.get(key)) else {
+        let answer = self.0.as_ref().and_then(|mcp| mcp.answers.get(key));
+        answer.and_then(read).ok_or_else(|| {
             let schema = schema::of_input::<T>();
-            return Err(HookError::NeedsInput(Box::new(Question {
-                key: key.to_owned(),
-                message: message.into(),
-                schema,
-            })));
-        };
-        let Wire { action, content } = read_input(answer)?;
-        match action.as_str() {
-            "accept" => read_input(&content).map(Reply::Given),
-            "decline" => Ok(Reply::Declined),
-            "cancel" => Ok(Reply::Cancelled),
-            _ => Err(HookError::invalid(format!("the answer to `{key}` must be accept, decline or cancel"))),
-        }
+            HookError::NeedsInput(Box::new(Question { key: key.to_owned(), message: message.into(), schema }))
+        })
     }
 }

@@ -7,8 +7,8 @@
 // What is not as expected is a failed test.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod browser;
 pub mod assistant;
+mod browser;
 mod eventually;
 mod follower;
 pub mod grants;
@@ -16,6 +16,7 @@ mod oauth_client;
 mod odd_peer;
 mod party;
 mod poller;
+mod providers;
 mod publisher;
 mod resident;
 mod site;
@@ -32,6 +33,7 @@ pub use oauth_client::{Asking, OauthClient, REDIRECT_URI, Tokens, discover};
 pub use odd_peer::{ENDLESS, OddPeers};
 pub use party::Party;
 pub use poller::Poller;
+pub use providers::ProvidedSite;
 pub use publisher::{Publisher, secret_of};
 pub use resident::{Granularity, Resident, Subscription, Trust, diffs};
 pub use site::{Services, Site, external_dynamodb};

@@ -148,7 +148,8 @@ fn reply(
     email: Option<&str>,
     redirect_url: Option<&str>,
 ) -> Response {
-    let seconds = issued.expires_in.as_secs();
+    // Up: the moment between making it and saying so is nobody's business.
+    let seconds = u64::try_from(issued.expires_in.as_millis().div_ceil(1000)).unwrap_or_default();
     let ends = state.actors.store().now().plus(issued.expires_in).as_secs();
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);

@@ -4,7 +4,7 @@
 //! identities. Another identity with the same address is never given the actor by that: it is connected by whoever is
 //! signed in to it.
 
-use actingweb_protocol::{ActorId, Creator, Deadline, Purpose, random_hex};
+use actingweb_protocol::{ActorId, Creator, CreatorError, Deadline, Purpose, random_hex};
 use actingweb_store::{IdentityOutcome, IdentityRecord, LinkOutcome, LogView, NewActor, Store, Wanted};
 use tokio::time::Instant;
 
@@ -58,7 +58,7 @@ pub enum Linked {
 impl Actors {
     /// The actor of an identity, made if there is none and `may_create` says so: two calls to storage for one that is known, two for a new one.
     ///
-    /// The creator of a new actor is the address, or `provider:subject` without one. It has a passphrase that nobody knows.
+    /// The creator of a new actor is the address, or `provider/subject` without one. It has a passphrase that nobody knows.
     ///
     /// # Errors
     /// [`ActorError`].
@@ -80,8 +80,7 @@ impl Actors {
             return Ok(Identified::Unknown);
         }
         let parts = self.parts();
-        let creator = identity.email.clone().unwrap_or_else(|| format!("{}:{}", identity.provider, identity.subject));
-        let creator = Creator::normalise(&creator).map_err(|error| ActorError::Invalid(error.to_string()))?;
+        let creator = creator_of(identity).map_err(|error| ActorError::Invalid(error.to_string()))?;
         let record = self.identity_record(identity);
         loop {
             let id = ActorId::generate(&parts.base_url, &*parts.entropy);
@@ -153,6 +152,17 @@ impl Actors {
             name: identity.name.clone(),
             linked_at: self.parts().clock.now(),
         }
+    }
+}
+
+/// What the creator of an identity's actor is called: the address, else the provider's name of them, or a digest where that
+/// is nothing that a creator may be called.
+fn creator_of(identity: &Identity) -> Result<Creator, CreatorError> {
+    let address = identity.email.as_deref().map(Creator::normalise).and_then(Result::ok);
+    let name = || Creator::normalise(&format!("{}/{}", identity.provider, identity.subject)).ok();
+    match address.or_else(name) {
+        Some(creator) => Ok(creator),
+        None => Creator::normalise(&format!("{}/{}", identity.provider, identity.digest)),
     }
 }
 

@@ -128,7 +128,9 @@ fn client(provider: &Provider, metadata: CoreProviderMetadata, redirect_uri: &st
     // Basic is what providers must support and what counts when they say nothing (OpenID Connect Discovery, 3).
     let basic = metadata
         .token_endpoint_auth_methods_supported()
-        .is_none_or(|methods| methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
+        .is_none_or(|methods| methods.contains(&CoreClientAuthMethod::ClientSecretBasic))
+        // Apple never took it.
+        && settings.apple.is_none();
     let redirect = RedirectUrl::new(redirect_uri.to_owned())
         .map_err(|error| ProviderError::unavailable(provider.name(), error))?;
     let id = ClientId::new(settings.client_id.clone());

@@ -79,11 +79,9 @@ impl Server {
         allowed.is_ok()
     }
 
-    fn tools(&self, kind: AiClient) -> impl Iterator<Item = &OfferedTool> {
-        let visible = move |tool: &&OfferedTool| {
-            tool.item.is_visible_to(kind) && self.may(Category::Tools, &tool.item.name, &tool.item)
-        };
-        self.0.catalog.tools.iter().filter(visible)
+    /// Whether the caller gets to see this tool, so that it may use it.
+    fn offers(&self, tool: &OfferedTool, kind: AiClient) -> bool {
+        tool.item.is_visible_to(kind) && self.may(Category::Tools, &tool.item.name, &tool.item)
     }
 
     /// Which kind of client this is: by the name it registered under, so that lists do not depend on what a single request
@@ -185,7 +183,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let (kind, revision) = (self.kind_of(&context), Revision::of(&context));
-        let (page, next) = page(self.tools(kind), request.as_ref())?;
+        let offered = self.0.catalog.tools.iter().filter(|tool| self.offers(tool, kind));
+        let (page, next) = page(offered, request.as_ref())?;
         let shown = |tool: &&OfferedTool| {
             let mut shown: Tool = tool.shown.clone();
             shown.description = Some(Cow::Owned(tool.item.description_for(kind).to_owned()));
@@ -213,7 +212,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let CallToolRequestParams { name, arguments: given, input_responses, request_state, .. } = request;
         let kind = self.kind_of(&context);
-        let tool = self.tools(kind).find(|tool| tool.item.name == name);
+        let tool = self.0.catalog.tools.iter().find(|tool| tool.item.name == name && self.offers(tool, kind));
         // What may not be used and what is not there look alike.
         let tool = tool.ok_or_else(|| ErrorData::invalid_params(format!("unknown tool: {name}"), None))?;
         let so_far = self.answers(&tool.item, request_state.as_deref(), input_responses)?;

@@ -157,7 +157,7 @@ async fn connected() -> (Site, Owner, Assistant) {
 
 #[tokio::test]
 async fn tools_say_what_they_take_and_give() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let listed = assistant.result("tools/list", json!({})).await;
     let tools = listed["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
@@ -178,7 +178,7 @@ async fn tools_say_what_they_take_and_give() {
 
 #[tokio::test]
 async fn a_tool_answers_models_and_programs() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let result = assistant.call("add", json!({ "a": 1, "b": 2 })).await;
     assert_eq!(result["content"], json!([{ "type": "text", "text": "{\"sum\":3.0}" }]));
     assert_eq!(result["structuredContent"], json!({ "sum": 3.0 }));
@@ -192,7 +192,7 @@ async fn a_tool_answers_models_and_programs() {
 
 #[tokio::test]
 async fn what_is_no_object_travels_in_one() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let listed = assistant.result("tools/list", json!({})).await;
     let length = listed["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "length").unwrap();
     assert_eq!(length["inputSchema"]["properties"]["input"]["type"], "string");
@@ -206,7 +206,7 @@ async fn what_is_no_object_travels_in_one() {
 
 #[tokio::test]
 async fn structured_content_is_for_revisions_that_know_it() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let params = json!({ "name": "add", "arguments": { "a": 1, "b": 2 } });
     for (revision, expected) in [("2025-03-26", false), ("2025-06-18", true), ("2025-11-25", true)] {
         let result = assistant.result_in(revision, "tools/call", params.clone()).await;
@@ -218,7 +218,7 @@ async fn structured_content_is_for_revisions_that_know_it() {
 
 #[tokio::test]
 async fn arguments_that_do_not_fit_say_where() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     for (arguments, said) in [(json!({ "a": 1 }), "`b`"), (json!({ "a": "x", "b": 2 }), "`a`"), (json!({}), "`a`")] {
         let result = assistant.call("add", arguments.clone()).await;
         assert_eq!(result["isError"], true, "{arguments}");
@@ -236,7 +236,7 @@ async fn arguments_that_do_not_fit_say_where() {
 
 #[tokio::test]
 async fn failures_are_results_with_the_public_text_only() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     for (kind, text) in [
         ("rejected", "not on Sundays"),
         ("invalid", "`kind` is odd"),
@@ -255,7 +255,7 @@ async fn hooks_learn_which_client_asks() {
     let (site, owner, assistant) = connected().await;
     let who = assistant.call("who", json!({})).await["structuredContent"].clone();
     assert_eq!(who["client"], json!({ "name": "test", "id": assistant.client_id, "revision": "2026-07-28" }));
-    assert!(who["caller"].as_str().unwrap().contains(&assistant.client_id), "{who}");
+    assert_eq!(who["caller"], "a peer (everything)");
     // Earlier revisions name the client once, at the beginning, of which nothing is remembered: it is who it registered as.
     let params = json!({ "name": "who", "arguments": {} });
     let who = assistant.result_in("2025-11-25", "tools/call", params).await["structuredContent"].clone();
@@ -279,7 +279,7 @@ async fn clients_of_a_kind_have_tools_and_descriptions_of_their_own() {
 
 #[tokio::test]
 async fn prompts_give_messages() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let listed = assistant.result("prompts/list", json!({})).await;
     let prompts = listed["prompts"].as_array().unwrap();
     assert_eq!(prompts.len(), 2);
@@ -317,7 +317,7 @@ async fn prompts_give_messages() {
 
 #[tokio::test]
 async fn resources_are_read_by_their_uri() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let listed = assistant.result("resources/list", json!({})).await;
     assert_eq!(
         listed["resources"],
@@ -352,7 +352,7 @@ async fn resources_are_read_by_their_uri() {
 
 #[tokio::test]
 async fn a_hook_asks_the_user_and_goes_on_with_the_answers() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let assistant = assistant.with_forms();
     let first = assistant.call("empty", json!({})).await;
     assert_eq!(first["resultType"], "input_required", "{first}");
@@ -379,16 +379,23 @@ async fn a_hook_asks_the_user_and_goes_on_with_the_answers() {
         let last = assistant.result("tools/call", again(json!({ "sure": answer }), &second["requestState"])).await;
         assert_eq!(last["structuredContent"], said);
     }
-    // An answer in another shape is told to the model.
+    // An answer in another shape is asked for again.
     let odd = json!({ "sure": { "action": "accept", "content": { "really": "perhaps" } } });
-    assert_eq!(assistant.result("tools/call", again(odd, &second["requestState"])).await["isError"], true);
-    let forged = assistant.ask("tools/call", again(json!({}), &json!("not ours"))).await;
-    assert_eq!(forged.json()["error"]["code"], -32602);
+    let third = assistant.result("tools/call", again(odd, &second["requestState"])).await;
+    assert_eq!(third["inputRequests"]["sure"]["params"]["message"], "Really, Ann?");
+    // Nor can it be forged, or carried to another tool.
+    let state = second["requestState"].as_str().unwrap();
+    for odd in ["not ours", "k1:AAAA", &format!("{state}x"), &state.replace("k1:", "k1:A")] {
+        let forged = assistant.ask("tools/call", again(json!({}), &json!(odd))).await;
+        assert_eq!(forged.json()["error"]["code"], -32602, "{odd}");
+    }
+    let elsewhere = json!({ "name": "nothing", "arguments": {}, "requestState": state });
+    assert_eq!(assistant.ask("tools/call", elsewhere).await.json()["error"]["code"], -32602);
 }
 
 #[tokio::test]
 async fn who_cannot_be_asked_learns_that() {
-    let (_, owner, assistant) = connected().await;
+    let (_site, owner, assistant) = connected().await;
     let answer = assistant.ask("tools/call", json!({ "name": "empty", "arguments": {} })).await.expect(400).json();
     assert_eq!(answer["error"]["code"], -32021);
     assert!(answer["error"]["data"]["requiredCapabilities"]["elicitation"].is_object(), "{answer}");

@@ -145,7 +145,7 @@ async fn pages_of_other_origins_may_not() {
 
 #[tokio::test]
 async fn other_names_for_this_machine_may_not() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     for host in ["evil.example.com", "evil.example.com:3000", "127.0.0.1.evil.example"] {
         Answer::of(assistant.post(list()).header("host", host)).await.problem(403);
     }
@@ -154,7 +154,7 @@ async fn other_names_for_this_machine_may_not() {
 
 #[tokio::test]
 async fn what_is_no_message_is_refused_with_the_code_for_it() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let code = async |body: &str| {
         let answer = Answer::of(assistant.post(body.to_owned())).await.expect(400).json();
         (answer["error"]["code"].as_i64().unwrap(), answer["id"].clone())
@@ -182,7 +182,7 @@ async fn what_is_no_message_is_refused_with_the_code_for_it() {
 
 #[tokio::test]
 async fn the_forms_of_request_and_reply_are_negotiated() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     for accept in ["application/json", "text/event-stream", "text/html", "application/json;q=0, text/event-stream"] {
         let request = assistant.post(list());
         let (client, request) = request.build_split();
@@ -200,7 +200,7 @@ async fn the_forms_of_request_and_reply_are_negotiated() {
 
 #[tokio::test]
 async fn notifications_are_taken_without_a_word() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     for method in
         ["notifications/initialized", "notifications/cancelled", "notifications/roots/list_changed", "notifications/x"]
     {
@@ -212,7 +212,7 @@ async fn notifications_are_taken_without_a_word() {
 
 #[tokio::test]
 async fn every_legacy_revision_is_negotiated() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let begin = |revision: &str| {
         let params = json!({
             "protocolVersion": revision,
@@ -244,7 +244,7 @@ async fn every_legacy_revision_is_negotiated() {
 
 #[tokio::test]
 async fn no_revision_means_the_first_with_this_transport() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let answer = Answer::of(assistant.post(list())).await.expect(200).json();
     assert!(answer["result"]["tools"][0].get("outputSchema").is_none(), "{answer}");
     assert_eq!(answer["id"], 7);
@@ -252,7 +252,7 @@ async fn no_revision_means_the_first_with_this_transport() {
 
 #[tokio::test]
 async fn an_unknown_revision_is_refused_with_those_that_are_known() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let answer = assistant.ask_in("2019-01-01", "tools/list", json!({})).await.expect(400).json();
     assert_eq!(answer["error"]["code"], -32022);
     assert_eq!(answer["error"]["data"]["requested"], "2019-01-01");
@@ -270,7 +270,7 @@ async fn an_unknown_revision_is_refused_with_those_that_are_known() {
 
 #[tokio::test]
 async fn the_current_revision_discovers_and_mirrors_its_headers() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let found = assistant.result("server/discover", json!({})).await;
     assert_eq!(found["supportedVersions"].as_array().unwrap().last().unwrap(), MODERN);
     assert_eq!(found["instructions"], "Ask before you write.");
@@ -312,7 +312,7 @@ async fn the_current_revision_discovers_and_mirrors_its_headers() {
 
 #[tokio::test]
 async fn unknown_methods_of_legacy_revisions_are_errors_of_the_protocol() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let answer = assistant.ask_in("2025-06-18", "nothing/at/all", json!({})).await.expect(200).json();
     assert_eq!(answer["error"]["code"], -32601);
     for method in ["tools/call", "prompts/get", "resources/read"] {
@@ -323,7 +323,7 @@ async fn unknown_methods_of_legacy_revisions_are_errors_of_the_protocol() {
 
 #[tokio::test]
 async fn a_session_that_a_client_makes_up_means_nothing() {
-    let (_, _, assistant) = connected().await;
+    let (_site, _, assistant) = connected().await;
     let answer = Answer::of(assistant.post(list()).header("mcp-session-id", "made-up")).await.expect(200);
     assert_eq!(answer.header("mcp-session-id"), "");
 }

@@ -38,10 +38,10 @@ async fn streamed_and_whole_answers_say_the_same() {
     assert_eq!(whole.header("content-type"), "application/json");
     let streamed = ann.stream("/methods/draft", &topic).await.rest().await;
     assert_eq!(text(&streamed), whole.json().as_str().expect("a text"));
-    // A form that a program did not mean as one, as curl sends it.
-    let curl = ann.request(Method::POST, "/methods/draft").header("accept", "text/event-stream").body(topic.to_string());
-    let curl = Answer::of(curl.header("content-type", "application/x-www-form-urlencoded")).await.expect(200);
-    assert!(curl.body.starts_with("data: \"Summary: \"\n\n"), "{}", curl.body);
+    let form = ann.request(Method::POST, "/methods/draft").header("accept", "text/event-stream");
+    let form = form.header("content-type", crate::FORM).body("topic=tides");
+    let form = Answer::of(form).await.expect(200);
+    assert!(form.body.starts_with("data: \"Summary: \"\n\n"), "{}", form.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,7 +74,7 @@ async fn rights_count_when_it_runs() {
 
 #[tokio::test]
 async fn the_end_of_an_actor_is_the_end_of_its_tasks() {
-    let (_, site, stage) = scene().await;
+    let (clock, site, stage) = scene().await;
     let ann = site.actor("ann").await;
     let bob = site.actor("bob").await;
     ask(&ann, "work", &order("queued")).await;
@@ -89,6 +89,10 @@ async fn the_end_of_an_actor_is_the_end_of_its_tasks() {
     };
     tokio::join!(site.run_tasks(), end);
     assert_eq!(stage.runs("queued"), 0);
+    // The last look finds what was just being written.
+    clock.advance(std::time::Duration::from_secs(16 * 60));
+    site.drain().await;
+    assert_eq!(site.run_tasks().await, 0);
     assert_eq!(rows(&site).await, (Vec::new(), 0));
     let left = site.table().await.into_iter().filter(|row| row["sk"].as_str().unwrap().starts_with("PROP#"));
     assert_eq!(left.count(), 0);

@@ -51,7 +51,6 @@ pub struct Tokens {
 impl Tokens {
     /// Reads them from a reply that must be a good one.
     #[track_caller]
-    #[must_use]
     pub fn of(answer: &Answer) -> Self {
         assert_eq!(answer.status, 200, "{}: {}", answer.request, answer.body);
         assert_eq!(answer.header("cache-control"), "no-store");
@@ -202,6 +201,13 @@ impl OauthClient {
         assert_eq!(said("state"), asking.param("state"), "{location}");
         assert_eq!(said("iss"), self.server["issuer"].as_str().expect("an issuer"), "{location}");
         answered
+    }
+
+    /// The same with another secret.
+    #[must_use]
+    pub fn with_secret(mut self, secret: &str) -> Self {
+        self.secret = Some(secret.to_owned());
+        self
     }
 
     /// The whole way: the owner signs in, allows it, and the client has tokens for `/mcp`.

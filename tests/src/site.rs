@@ -79,6 +79,11 @@ impl Site {
         Self::build(app, Arc::new(SystemClock), adjust).await
     }
 
+    /// An application in this process, at a time of the test's own, whose state is changed before it is served.
+    pub async fn adjusted_with_clock(app: App, clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut AppState)) -> Self {
+        Self::build(app, clock, adjust).await
+    }
+
     async fn build(app: App, clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut AppState)) -> Self {
         let external = external_dynamodb();
         let engine = external.is_none().then(|| Engine::memory().expect("an engine"));

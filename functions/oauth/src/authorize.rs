@@ -7,6 +7,7 @@
 use actingweb_actor::grants::{Consent, GrantError};
 use actingweb_actor::{ClientRecord, Rate};
 use actingweb_protocol::trust_types::TrustType;
+use actingweb_web::openapi::{Content, Operation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb};
 use axum::Router;
 use axum::extract::State;
@@ -163,4 +164,37 @@ fn sorry(status: StatusCode, reason: &str) -> Response {
     let body =
         format!("<p class=\"alert\" role=\"alert\">{}</p><p>Nothing was granted to anybody.</p>", escape(reason));
     Page { title: "This does not work", body, leads_to: None }.reply(status)
+}
+
+/// Describes this path.
+pub(crate) fn describe() -> [Operation; 2] {
+    let text = || serde_json::json!({ "type": "string" });
+    let ask = [
+        ("client_id", "The id of a client that registered, or the URL of its metadata document."),
+        ("redirect_uri", "Where the answer goes: one that the client registered."),
+        ("response_type", "`code`"),
+        ("state", "Comes back with the answer."),
+        ("code_challenge", "BASE64URL(SHA256(code_verifier)) (RFC 7636)"),
+        ("code_challenge_method", "`S256`"),
+        ("resource", "What the token is to be good for (RFC 8707): the base URL with `/mcp`, or with `/`."),
+        ("scope", "`mcp`"),
+        ("prompt", "`login`, `consent` or `none`"),
+        ("login_hint", "The actor's address, if the client knows it."),
+    ];
+    let get = ask.into_iter().fold(
+        Operation::get("ask_for_consent", "Asks a person to let a client act for it (RFC 6749)"),
+        |operation, (name, about)| operation.query(name, about, text()),
+    );
+    let fields = serde_json::json!({ "type": "object", "additionalProperties": text() });
+    let post = Operation::post("answer_consent", "What the person answered on that page")
+        .about("Only the page itself can send this.")
+        .body(true, "The fields of the page.", [Content::form(fields)])
+        .problems(&[403]);
+    [get.reply(200, "The page that asks.", [Content::html()]), post].map(|operation| {
+        operation
+            .reply(303, "To the client, with a code or an error; or to the page to sign in.", [])
+            .with_location(303)
+            .reply(400, "A page that says why there is no such client, or no way back to it.", [Content::html()])
+            .reply(429, "Too many requests from this address in this minute.", [Content::html()])
+    })
 }

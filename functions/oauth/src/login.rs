@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use actingweb_actor::{Rate, SignInError};
 use actingweb_protocol::ActorId;
+use actingweb_web::openapi::{Content, Operation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::any;
 use http::{StatusCode, header};
+use serde_json::json;
 
 use crate::pages::{Page, escape, hidden, see_other};
 use crate::params::Params;
@@ -173,6 +175,48 @@ required><button>Sign in</button></form>",
         );
         Page { title: "Sign in", body, leads_to: None }
     }
+}
+
+/// Describes `/oauth/login`.
+pub(crate) fn describe_login() -> [Operation; 2] {
+    let text = || json!({ "type": "string" });
+    let fields = json!({
+        "type": "object",
+        "required": ["actor", "passphrase"],
+        "properties": { "actor": text(), "passphrase": text(), "next": text() },
+    });
+    [
+        Operation::get("get_sign_in", "The page to sign in at, or who is signed in at this browser")
+            .query("next", "Where to go on: a path that begins with `/oauth/authorize?`.", text())
+            .query("actor", "The actor's address, to fill in.", text())
+            .reply(200, "The page.", [Content::html()]),
+        Operation::post("sign_in", "Signs an actor's owner in at this browser")
+            .about("Only the page itself can send this.")
+            .body(true, "The actor, by its id or its URL, and its passphrase.", [Content::form(fields)])
+            .reply(303, "Signed in: a cookie for the pages below `/oauth`, and the way on.", [])
+            .with_location(303)
+            .reply(403, "No actor has this address and this passphrase, or another site sent this.", [Content::html()])
+            .reply(429, "Too many attempts.", [Content::html()]),
+    ]
+}
+
+/// Describes `/oauth/logout`.
+pub(crate) fn describe_logout() -> [Operation; 2] {
+    let fields = json!({ "type": "object", "properties": { "next": { "type": "string" } } });
+    [
+        Operation::get("get_sign_out", "The page that asks whether to sign out").reply(
+            200,
+            "The page.",
+            [Content::html()],
+        ),
+        Operation::post("sign_out", "Signs out at this browser")
+            .about("Only a page of this site can send this.")
+            .body(false, "Where to go on.", [Content::form(fields)])
+            .reply(200, "Nobody is signed in at this browser.", [Content::html()])
+            .reply(303, "The same, and the way on.", [])
+            .with_location(303)
+            .problems(&[403]),
+    ]
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use actingweb_actor::{Actor, Caller, ClientAuthMethod, ClientGrant, ClientRecord, NewClient, Registered};
 use actingweb_protocol::oauth::{ClientKey, GrantId};
+use actingweb_web::openapi::{Content, Operation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json, no_content, not_allowed, subtree};
 use axum::Router;
 use axum::extract::State;
@@ -221,4 +222,131 @@ fn no_grant() -> Problem {
 /// A reply that no cache may keep: it holds a secret.
 fn private(status: StatusCode, body: &Value) -> Response {
     crate::error::private(status, body)
+}
+
+/// The schema of a client as its owner sees it.
+pub(crate) fn client_schema() -> Value {
+    let text = || json!({ "type": "string" });
+    let texts = || json!({ "type": "array", "items": { "type": "string" } });
+    json!({
+        "type": "object",
+        "required": ["client_id", "client_name", "trust_type", "redirect_uris", "grant_types"],
+        "properties": {
+            "client_id": text(),
+            "client_name": text(),
+            "client_secret": { "type": "string", "description": "Only in the reply that made it." },
+            "trust_type": { "type": "string", "description": "What it may do at its owner's actor." },
+            "redirect_uris": texts(),
+            "grant_types": texts(),
+            "token_endpoint_auth_method": text(),
+            "created_at": { "type": "string", "format": "date-time" },
+        },
+    })
+}
+
+/// The schema of a grant.
+pub(crate) fn grant_schema() -> Value {
+    let text = || json!({ "type": "string" });
+    let maybe = || json!({ "type": ["string", "null"] });
+    let time = || json!({ "type": "string", "format": "date-time" });
+    json!({
+        "type": "object",
+        "required": ["id", "kind", "resource", "scope", "created_at", "refreshed_at", "expires_at"],
+        "properties": {
+            "id": text(),
+            "kind": { "enum": ["client", "credentials", "session", "browser"] },
+            "client_id": maybe(),
+            "client_name": maybe(),
+            "peerid": { "type": ["string", "null"], "description": "The client below `/trust`." },
+            "resource": { "type": "string", "format": "uri", "description": "What its tokens are good for." },
+            "scope": text(),
+            "created_at": time(),
+            "refreshed_at": time(),
+            "expires_at": time(),
+        },
+    })
+}
+
+/// Describes the listing of clients.
+pub(crate) fn describe_clients(client: &Value) -> Operation {
+    let listing = json!({
+        "type": "object", "required": ["clients"],
+        "properties": { "clients": { "type": "array", "items": client } },
+    });
+    Operation::get("get_clients", "The clients that the owner made").authorized().reply(
+        200,
+        "Clients, the oldest first.",
+        [Content::json(listing)],
+    )
+}
+
+/// Describes how one is made.
+pub(crate) fn describe_new(client: &Value) -> Operation {
+    let text = || json!({ "type": "string" });
+    let wanted = json!({
+        "type": "object",
+        "required": ["client_name", "trust_type"],
+        "properties": {
+            "client_name": { "type": "string", "minLength": 1, "maxLength": 100 },
+            "trust_type": { "type": "string", "description": "What it may do at this actor: any trust type." },
+            "redirect_uris": { "type": "array", "items": text(), "description": "For one that others may let in, too." },
+            "token_endpoint_auth_method": text(),
+        },
+    });
+    let example = json!({ "client_name": "Night job", "trust_type": "friend" });
+    Operation::post("create_client", "Makes a client that acts for itself at this actor")
+        .authorized()
+        .body(true, "Its name, and what it may do.", [Content::json(wanted).example(example)])
+        .reply(201, "The client, with its secret, which is shown this once.", [Content::json(client.clone())])
+        .with_headers(&["Cache-Control"])
+        .with_location(201)
+        .once()
+}
+
+/// Describes one client.
+pub(crate) fn describe_one(client: &Value) -> Operation {
+    Operation::get("get_client", "A client that the owner made").authorized().reply(
+        200,
+        "The client.",
+        [Content::json(client.clone())],
+    )
+}
+
+/// Describes its end.
+pub(crate) fn describe_end() -> Operation {
+    Operation::delete("delete_client", "Ends a client, with all that was granted to it anywhere").authorized().reply(
+        204,
+        "It is gone, and its tokens are worthless.",
+        [],
+    )
+}
+
+/// Describes its next secret.
+pub(crate) fn describe_secret() -> Operation {
+    let secret = json!({
+        "type": "object", "required": ["client_id", "client_secret"],
+        "properties": { "client_id": { "type": "string" }, "client_secret": { "type": "string" } },
+    });
+    Operation::post("rotate_client_secret", "Gives a client another secret; the one before is worthless")
+        .authorized()
+        .reply(200, "The secret, which is shown this once.", [Content::json(secret)])
+        .with_headers(&["Cache-Control"])
+}
+
+/// Describes the listing of grants.
+pub(crate) fn describe_grants(grant: &Value) -> Operation {
+    let listing = json!({
+        "type": "object", "required": ["grants"],
+        "properties": { "grants": { "type": "array", "items": grant } },
+    });
+    Operation::get("get_grants", "Who may act for the owner: clients, sessions and browsers").authorized().reply(
+        200,
+        "Grants, the oldest first.",
+        [Content::json(listing)],
+    )
+}
+
+/// Describes the end of one.
+pub(crate) fn describe_revoke() -> Operation {
+    Operation::delete("delete_grant", "Ends a grant").authorized().reply(204, "Its tokens are worthless.", [])
 }

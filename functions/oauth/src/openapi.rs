@@ -3,7 +3,7 @@
 use actingweb_web::openapi::{Content, Document, Operation};
 use serde_json::{Value, json};
 
-use crate::{introspect, revoke, token};
+use crate::{authorize, introspect, login, manage, register, revoke, token};
 
 /// Describes `/oauth` and `/.well-known`, and an actor's clients and grants.
 pub fn describe(document: &mut Document) {
@@ -27,6 +27,10 @@ pub fn describe(document: &mut Document) {
     let tokens = group.schema("Tokens", token::schema());
     let error = group.schema("OAuthError", oauth_error());
     group
+        .path("/oauth/register", [register::describe(&error)])
+        .path("/oauth/authorize", authorize::describe())
+        .path("/oauth/login", login::describe_login())
+        .path("/oauth/logout", login::describe_logout())
         .path("/oauth/token", [token::describe(&tokens, &error)])
         .path("/oauth/revoke", [revoke::describe(&error)])
         .path("/oauth/introspect", [introspect::describe(&error)])
@@ -40,6 +44,14 @@ pub fn describe(document: &mut Document) {
             "/.well-known/oauth-protected-resource/mcp",
             [about_resource("get_protected_mcp", "Whose tokens `/mcp` takes (RFC 9728)")],
         );
+    let client = group.schema("OwnedClient", manage::client_schema());
+    let grant = group.schema("ClientGrant", manage::grant_schema());
+    group
+        .path("/{actor}/clients", [manage::describe_clients(&client), manage::describe_new(&client)])
+        .path("/{actor}/clients/{client}", [manage::describe_one(&client), manage::describe_end()])
+        .path("/{actor}/clients/{client}/secret", [manage::describe_secret()])
+        .path("/{actor}/grants", [manage::describe_grants(&grant)])
+        .path("/{actor}/grants/{grant}", [manage::describe_revoke()]);
 }
 
 fn oauth_error() -> Value {

@@ -48,7 +48,10 @@ content=\"width=device-width, initial-scale=1\"><title>{title}</title><style>{ST
         );
         let mut response = actingweb_web::html(status, html);
         let headers = response.headers_mut();
-        headers.extend(HeaderValue::from_str(&policy).ok().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
+        // In place of the one that other pages have: browsers would hold a page to both.
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
         secure(headers);
         // For browsers that do not know `frame-ancestors`.
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

@@ -5,6 +5,7 @@
 //! what it was given (RFC 7591, 3.2.1). One that nobody uses is forgotten after a day.
 
 use actingweb_actor::{Rate, Registered};
+use actingweb_web::openapi::{Content, Operation};
 use actingweb_web::{AppState, Incoming, Verb};
 use axum::Router;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use axum::routing::any;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::documents::SCOPE;
+use crate::documents::{AUTH_METHODS, SCOPE};
 use crate::error::{OAuthError, OAuthReply, private};
 use crate::limits;
 use crate::metadata::ClientMetadata;
@@ -62,4 +63,57 @@ fn body(incoming: &Incoming) -> Result<Map<String, Value>, OAuthError> {
         return Err(wrong(format!("the body is larger than {MAX_BYTES} bytes")));
     }
     incoming.payload.object().map_err(|problem| wrong(problem.detail().to_owned()))
+}
+
+/// Describes this path.
+pub(crate) fn describe(error: &Value) -> Operation {
+    let text = || json!({ "type": "string" });
+    let texts = || json!({ "type": "array", "items": { "type": "string" } });
+    let metadata = json!({
+        "type": "object",
+        "required": ["redirect_uris"],
+        "properties": {
+            "client_name": { "type": "string", "minLength": 1, "maxLength": 100 },
+            "redirect_uris": {
+                "type": "array", "minItems": 1, "maxItems": 20, "items": { "type": "string", "format": "uri" },
+                "description": "https, http to a loopback address, or a private-use scheme with a dot in it.",
+            },
+            "token_endpoint_auth_method": { "enum": AUTH_METHODS },
+            "grant_types": texts(),
+            "response_types": texts(),
+            "client_uri": text(),
+            "logo_uri": text(),
+            "policy_uri": text(),
+            "tos_uri": text(),
+            "software_id": text(),
+            "software_version": text(),
+        },
+    });
+    let client = json!({
+        "type": "object",
+        "required": ["client_id", "client_id_issued_at", "redirect_uris", "grant_types", "token_endpoint_auth_method"],
+        "properties": {
+            "client_id": text(),
+            "client_id_issued_at": { "type": "integer", "description": "Seconds since 1970." },
+            "client_secret": text(),
+            "client_secret_expires_at": { "const": 0 },
+            "client_name": text(),
+            "redirect_uris": texts(),
+            "grant_types": texts(),
+            "response_types": texts(),
+            "token_endpoint_auth_method": { "enum": AUTH_METHODS },
+            "scope": text(),
+        },
+    });
+    let example = json!({
+        "client_name": "My assistant", "redirect_uris": ["https://assistant.example/callback"],
+        "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"],
+    });
+    Operation::post("register_client", "A client introduces itself (RFC 7591); any may")
+        .about("It can do nothing until a person lets it, and is forgotten after a day if nobody does.")
+        .body(true, "What the client says of itself.", [Content::json(metadata).example(example)])
+        .reply(201, "The client as it was taken; its secret is shown this once.", [Content::json(client)])
+        .with_headers(&["Cache-Control"])
+        .reply(400, "A client that says this of itself is not taken.", [Content::json(error.clone())])
+        .reply(429, "Too many registrations from this address in this minute.", [Content::json(error.clone())])
 }

@@ -190,7 +190,7 @@ pub(crate) fn check_client(
     let secret = from.secret.filter(|secret| !secret.is_empty());
     let stored = client.and_then(|client| client.secret_hash.as_deref());
     let reason = match (client, stored, secret) {
-        (None, ..) if key.is_registered() || !from.id.starts_with("https://") => {
+        (None, ..) if key.is_registered() || !from.id.contains("://") => {
             "there is no such client; it may have to register again"
         }
         (_, Some(stored), Some(secret)) if same(&sha256_hex(secret), stored) => return Ok(()),

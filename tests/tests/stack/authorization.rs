@@ -128,6 +128,27 @@ fn table() -> Vec<Row> {
         ("POST", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                  [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
         ("PUT", "/{actor}/callbacks/{name}", "/callbacks/hook", one(),                   [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
         ("DELETE", "/{actor}/callbacks/{name}", "/callbacks/hook", None,                 [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/.well-known/oauth-authorization-server", "", None, everybody(200)),
+        ("GET", "/.well-known/openid-configuration", "", None, everybody(200)),
+        ("GET", "/.well-known/oauth-protected-resource", "", None, everybody(200)),
+        ("GET", "/.well-known/oauth-protected-resource/mcp", "", None, everybody(200)),
+        ("POST", "/oauth/register", "", Some(json!({ "redirect_uris": ["https://client.example/cb"] })), everybody(201)),
+        ("GET", "/oauth/authorize", "", None, everybody(400)),
+        ("POST", "/oauth/authorize", "", one(), everybody(403)),
+        ("GET", "/oauth/login", "", None, everybody(200)),
+        ("POST", "/oauth/login", "", one(), everybody(403)),
+        ("GET", "/oauth/logout", "", None, everybody(200)),
+        ("POST", "/oauth/logout", "", one(), everybody(403)),
+        ("POST", "/oauth/token", "", one(), everybody(400)),
+        ("POST", "/oauth/revoke", "", one(), everybody(400)),
+        ("POST", "/oauth/introspect", "", one(), everybody(400)),
+        ("GET", "/{actor}/clients", "/clients", None,                                    [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/clients", "/clients", Some(json!({ "client_name": "a", "trust_type": "viewer" })), [401, 403, 201, 201, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/clients/{client}", "/clients/mcp_0", None,                     [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/clients/{client}", "/clients/mcp_0", None,                  [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/clients/{client}/secret", "/clients/mcp_0/secret", None,      [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/grants", "/grants", None,                                      [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/grants/{grant}", "/grants/mcp_0.0123456789abcdef", None,    [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
     ]
 }
 
@@ -271,6 +292,8 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
 /// The group that owns a path.
 fn group(template: &str) -> &str {
     match template.split('/').nth(2) {
+        _ if template.starts_with("/oauth") || template.starts_with("/.well-known") => "oauth",
+        Some("clients" | "grants" | "services") => "oauth",
         None | Some("") => "factory",
         Some("permissions") => "trust",
         Some(group) => group,

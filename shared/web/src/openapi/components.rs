@@ -108,6 +108,22 @@ pub(super) fn parameters() -> Value {
             "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
             "example": "9d2e8b1c4f5a5e0b8c7d6e5f4a3b2c1d",
         },
+        "client": {
+            "name": "client",
+            "in": "path",
+            "required": true,
+            "description": "A client's id.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 64 },
+            "example": "mcp_0f3c6f0a6d0e5f8e9f7e0d9b7a4e1c55",
+        },
+        "grant": {
+            "name": "grant",
+            "in": "path",
+            "required": true,
+            "description": "A grant's id, as the listing of grants says it.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 100 },
+            "example": "mcp_0f3c6f0a6d0e5f8e9f7e0d9b7a4e1c55.9d2e8b1c4f5a5e0b",
+        },
         "grantor": {
             "name": "grantor",
             "in": "path",

@@ -234,12 +234,16 @@ impl Operation {
 
     /// The verb, and the operation as JSON.
     pub(super) fn describe(mut self, tag: &str, path: &str) -> (&'static str, Value) {
-        self = self.problems(&[400, 500, 503]);
+        let mut everywhere = vec![400, 500, 503];
         if path.starts_with("/{actor}") {
-            self = self.problems(&[404]);
+            everywhere.push(404);
         }
         if self.verb != "get" {
-            self = self.problems(&[413]);
+            everywhere.push(413);
+        }
+        for status in everywhere {
+            // What an operation says of a status itself counts.
+            self.replies.entry(status).or_insert_with(|| components::problem(status));
         }
         let responses: Map<String, Value> =
             self.replies.into_iter().map(|(status, reply)| (status.to_string(), reply)).collect();

@@ -154,7 +154,8 @@ impl ClientGrant {
         for (name, value) in texts.into_iter().filter(|(_, value)| !value.is_empty()) {
             put(name, text(value));
         }
-        put("generation", number(self.generation.into()));
+        // Not called `generation`: by that attribute lists are known when a partition is swept.
+        put("rotation", number(self.generation.into()));
         put("rotated_at", number(self.rotated_at.as_millis()));
         put("created_at", number(self.created_at.as_millis()));
         put("ends", number(self.ends.as_millis()));
@@ -203,7 +204,7 @@ impl ClientGrant {
                 challenge: row.text("challenge")?.to_owned(),
             }),
         };
-        let generation = row.optional_number("generation")?.and_then(|number| u32::try_from(number).ok());
+        let generation = row.optional_number("rotation")?.and_then(|number| u32::try_from(number).ok());
         Ok(Self {
             client,
             id,
@@ -214,7 +215,7 @@ impl ClientGrant {
             audience: Audience::from_word(row.text("audience")?).ok_or_else(|| corrupt("audience"))?,
             scope: or_empty("scope")?,
             code,
-            generation: generation.ok_or_else(|| corrupt("generation"))?,
+            generation: generation.ok_or_else(|| corrupt("rotation"))?,
             rotated_at: row.timestamp("rotated_at")?,
             current: tokens(["access_hash", "refresh_hash", "access_ends"])?,
             before: tokens(["old_access_hash", "old_refresh_hash", "old_access_ends"])?,

@@ -181,11 +181,15 @@ fn tools(app: App) -> App {
         .tool("Tool with JSON Schema 2020-12 features")
         .action("test_custom_headers", |Input(Region { region }): Input<Region>| Answer::Ok(ToolContent::text(region)))
         .tool("Shows a part of its input to gateways")
+        .action("test_logging_tool", || Answer::Ok(ToolContent::text("This tool logs nothing to clients.")))
+        .tool("Writes to the log of the deployment")
 }
 
 fn questions(app: App) -> App {
     app.action("test_input_required_result_elicitation", ask_name)
         .tool("Asks for a name")
+        .action("test_streaming_elicitation", ask_name)
+        .tool("Asks for a name, in a reply that is not streamed")
         .action("test_missing_capability", ask_name)
         .tool("Asks, whoever calls")
         .action("test_input_required_result_multi_round", ask_twice)

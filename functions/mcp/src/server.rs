@@ -168,10 +168,11 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if METHODS.contains(&method.as_str()) {
+        let removed = Revision::of(&context).is_stateless() && matches!(method.as_str(), "initialize" | "ping");
+        if METHODS.contains(&method.as_str()) && !removed {
             return Err(ErrorData::invalid_params(format!("these are no parameters of `{method}`"), None));
         }
         Err(ErrorData::new(rmcp::model::ErrorCode::METHOD_NOT_FOUND, Cow::Owned(format!("there is no method `{method}`")), None))

@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# The official conformance suite of MCP, on a fixture that has what its scenarios name.
+
+conformance=$ci/conformance
+conformance_version=0.2.0-alpha.12 # the first line that knows the revision 2026-07-28
+node_version=22.23.3               # the suite needs fs.globSync
+
+# Installs the suite, and the Node.js that it needs beside that of the system.
+install_conformance() {
+  local wanted="conformance $conformance_version, node $node_version"
+  [[ $(cat "$conformance/installed.txt" 2>/dev/null) == "$wanted" ]] && return
+  need npm npm
+  mkdir -p "$conformance"
+  npm install --silent --no-audit --no-fund --prefix "$conformance" \
+    "node@$node_version" "@modelcontextprotocol/conformance@$conformance_version"
+  echo "$wanted" >"$conformance/installed.txt"
+}
+
+# start_mcp_fixture: starts the fixture, goes through the whole flow of OAuth, and sets `mcp_url`.
+start_mcp_fixture() {
+  local port
+  port=$(free_ports 1)
+  mcp_url=http://127.0.0.1:$port/mcp
+  beside mcp-fixture target/debug/examples/mcp_fixture "127.0.0.1:$port"
+  wait_until 60 "the fixture listens" listens "$port"
+}
+
+# conformance_of REVISION OPTION...: runs the scenarios that the options choose; those that are known to fail in this
+# revision are listed with their reasons.
+conformance_of() {
+  local revision=$1
+  shift
+  "$conformance/node_modules/.bin/node" "$conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js" \
+    server --url "$mcp_url" --expected-failures ".ci/lib/mcp_expected_failures/$revision.yml" \
+    --output-dir "$ci/conformance-results" "$@"
+}

@@ -41,8 +41,9 @@ async fn a_task_is_run_again_after_a_kill_and_completes_once() {
     let program = Program::start(place.path()).await;
     let owner = program.actor(&http, "ann").await;
     let items: Vec<String> = (0..1_000).map(|number| format!("key {number}")).collect();
-    let asked = owner.call(&program.url, Method::POST, "/actions/collect_entries", Some(&json!({ "items": items })));
-    let (status, task) = asked.await.unwrap();
+    let input = json!({ "items": items });
+    let asked = owner.call(&program.url, Method::POST, "/actions/collect_entries", Some(&input)).await;
+    let (status, task) = asked.unwrap();
     assert_eq!(status, 202, "{task}");
     let path = format!("/actions/collect_entries/tasks/{}", task["id"].as_str().unwrap());
     // Killed as soon as its hook is at work.

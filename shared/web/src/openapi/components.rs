@@ -148,6 +148,14 @@ pub(super) fn parameters() -> Value {
             "schema": { "type": "integer", "minimum": 1 },
             "example": 1,
         },
+        "task": {
+            "name": "task",
+            "in": "path",
+            "required": true,
+            "description": "A task's id: 32 lower-case hexadecimal digits.",
+            "schema": { "type": "string" },
+            "example": "019ab2c3d4f000112233445566778899",
+        },
         "schedule": {
             "name": "schedule",
             "in": "path",

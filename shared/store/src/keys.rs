@@ -411,7 +411,13 @@ mod tests {
         ) {
             prop_assert_eq!(attribute(&a, &b) == attribute(&c, &d), (&a, &b) == (&c, &d));
             prop_assert!(a == c || !attribute(&c, &d).starts_with(&bucket(&a)));
-            prop_assert_eq!(attribute_name(&attribute(&a, &b)), Some((a, b)));
+            prop_assert_eq!(attribute_name(&attribute(&a, &b)), Some((a.clone(), b.clone())));
+            prop_assert_eq!(live_schedules(&a) == live_schedules(&c), a == c);
+            let names = (Name::parse(&a.replace(['#', '%'], "b")), Name::parse(&c.replace(['#', '%'], "b")));
+            if let (Ok(one), Ok(other)) = names {
+                prop_assert_eq!(schedule(&one, "1") == schedule(&other, "1"), one == other);
+                prop_assert!(one == other || !schedule(&other, "1").starts_with(&schedule(&one, "")));
+            }
         }
     }
 }

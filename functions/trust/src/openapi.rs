@@ -354,7 +354,7 @@ fn trust_schema() -> Value {
         "properties": {
             "id": { "type": "string", "description": "This actor." },
             "peerid": text(),
-            "baseuri": { "type": "string", "format": "uri", "description": "The peer's URL root." },
+            "baseuri": { "type": "string", "description": "The peer's URL root; empty for a client of OAuth." },
             "type": { "type": "string", "description": "The peer's type." },
             "relationship": text(),
             "desc": text(),
@@ -369,6 +369,10 @@ fn trust_schema() -> Value {
             "verification_token": secret(),
             "verificationToken": secret(),
             "permissions": { "type": ["object", "null"], "description": "The override, when asked for." },
+            "oauth_client_id": { "type": "string", "description": "Of a client of OAuth: what it calls itself by." },
+            "client_name": text(),
+            "client_version": { "type": ["string", "null"] },
+            "client_platform": { "type": ["string", "null"] },
         },
         "examples": [{
             "id": ID, "peerid": PEER, "baseuri": format!("https://peer.example/{PEER}"),

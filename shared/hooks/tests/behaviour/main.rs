@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails, panics")]
 
+mod as_task;
 mod bot;
 mod build;
 mod cancelled;

@@ -30,7 +30,7 @@ async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
     let (app, types) = (state.hooks.app(), state.hooks.policy().trust_types());
     let path: Vec<&str> = incoming.below_group().iter().map(String::as_str).collect();
     Ok(match path.as_slice() {
-        [] => json(StatusCode::OK, &document(&actor, app, types)),
+        [] => json(StatusCode::OK, &document(&actor, app, types, &supported(&state))),
         ["id"] => text(actor.id().as_str()),
         ["type"] => text(app.actor_type.as_str()),
         ["version"] => text(app.version.as_str()),
@@ -39,7 +39,7 @@ async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
         ["trustee_root"] => text(actor.trustee_root().unwrap_or_default()),
         ["specification"] => text(""),
         ["actingweb", "version"] => text(PROTOCOL_VERSION),
-        ["actingweb", "supported"] => text(SUPPORTED.join(",")),
+        ["actingweb", "supported"] => text(supported(&state)),
         ["actingweb", "formats"] => text(FORMATS.join(",")),
         ["actingweb", "trust_types"] => json(StatusCode::OK, &types),
         ["trusttypes"] => json(StatusCode::OK, &trust_types(types, &app.default_relationship)),
@@ -47,8 +47,18 @@ async fn meta(State(state): State<AppState>, incoming: Incoming) -> Reply {
     })
 }
 
+/// The option tags, with `mcp` where the application offers AI clients anything.
+fn supported(state: &AppState) -> String {
+    let mut tags = SUPPORTED.to_vec();
+    if !state.hooks.mcp().is_empty() {
+        tags.push("mcp");
+        tags.sort_unstable();
+    }
+    tags.join(",")
+}
+
 /// The nested `actingweb` object is the specification's; the flat keys are what deployed clients read.
-fn document(actor: &Actor, app: &AppInfo, types: &[TrustType]) -> Value {
+fn document(actor: &Actor, app: &AppInfo, types: &[TrustType], supported: &str) -> Value {
     json!({
         "id": actor.id(),
         "type": app.actor_type.as_str(),
@@ -59,11 +69,11 @@ fn document(actor: &Actor, app: &AppInfo, types: &[TrustType]) -> Value {
         "specification": "",
         "actingweb": {
             "version": PROTOCOL_VERSION,
-            "supported": SUPPORTED.join(","),
+            "supported": supported,
             "formats": FORMATS.join(","),
         },
         "aw_version": FLAT_VERSION,
-        "aw_supported": SUPPORTED.join(","),
+        "aw_supported": supported,
         "aw_formats": FORMATS.join(","),
         "aw_trust_types": types.iter().map(|kind| kind.name).collect::<Vec<_>>(),
     })

@@ -254,3 +254,8 @@ impl App {
         self
     }
 }
+
+/// Compiles the examples of the guide to AI clients.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/mcp.md")]
+struct Guide;

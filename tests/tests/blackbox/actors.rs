@@ -106,14 +106,15 @@ async fn a_form_gets_a_page_unless_it_asks_for_json() {
 }
 
 #[tokio::test]
-async fn the_root_and_login_show_a_form() {
+async fn the_root_makes_actors_and_login_signs_people_in() {
     let site = Site::start().await;
-    for path in ["/", "/login"] {
-        let page = site.send(Method::GET, path).await.expect(200);
-        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
-        assert!(page.body.contains(r#"<form method="post" action="/">"#), "{path}");
-        assert!(page.body.contains(r#"name="creator""#), "{path}");
-    }
+    let page = site.send(Method::GET, "/").await.expect(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.body.contains(r#"<form method="post" action="/">"#), "{}", page.body);
+    assert!(page.body.contains(r#"name="creator""#), "{}", page.body);
+    let login = site.send(Method::GET, "/login").await.expect(303);
+    let page = Answer::of(site.http.get(login.header("location"))).await.expect(200);
+    assert!(page.body.contains(r#"name="passphrase""#), "{}", page.body);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod credentials;
 mod events;
 mod headers;
 mod json_rpc;
+mod mcp;
 mod meta;
 mod nested;
 mod properties;

@@ -67,6 +67,9 @@ pub trait FromCall<K: Kind>: Sized + Send + 'static {
     }
 }
 
+/// Tells whether an input fits.
+pub(crate) type InputCheck = fn(&serde_json::Value) -> Result<(), HookError>;
+
 /// What the types of a hook's function tell about it.
 #[derive(Debug)]
 pub struct Signature {
@@ -78,7 +81,7 @@ pub struct Signature {
     /// Whether it is about the task that it runs as.
     pub(crate) needs_task: bool,
     /// What tells whether the input fits, without running the hook.
-    pub(crate) checks: Vec<fn(&serde_json::Value) -> Result<(), HookError>>,
+    pub(crate) checks: Vec<InputCheck>,
     pub(crate) output: Option<Schema>,
     /// Whether what it answers comes piece by piece.
     pub(crate) streams: bool,

@@ -4,7 +4,7 @@ use actingweb_actor::{CreateActor, CreateError, CreatedActor};
 use actingweb_hooks::{Event, EventKind, Invocation};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, html, json};
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -19,10 +19,13 @@ pub(crate) async fn factory(State(state): State<AppState>, incoming: Incoming) -
     }
 }
 
-/// `GET /login`: the same page.
-pub(crate) async fn login(incoming: Incoming) -> Reply {
+/// `GET /login`: where people sign in.
+pub(crate) async fn login(State(state): State<AppState>, incoming: Incoming) -> Reply {
     match incoming.verb {
-        Verb::Get => Ok(html(StatusCode::OK, page::sign_in())),
+        Verb::Get => {
+            let response = StatusCode::SEE_OTHER.into_response();
+            Ok(with_location(response, &format!("{}/oauth/login", state.base_url)))
+        }
         _ => Err(Problem::method_not_allowed("GET")),
     }
 }
@@ -69,7 +72,7 @@ fn body(created: &CreatedActor) -> Value {
 
 fn with_location(mut response: Response, location: &str) -> Response {
     response.headers_mut().extend(HeaderValue::from_str(location).ok().map(|value| (header::LOCATION, value)));
-    // The reply holds a secret.
+    // A new actor's reply holds a secret.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

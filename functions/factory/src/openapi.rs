@@ -26,8 +26,8 @@ pub fn describe(document: &mut Document) {
     let actor = group.schema("Actor", actor_schema(false));
     let created = group.schema("CreatedActor", actor_schema(true));
     group
-        .path("/", [page("get_factory"), create(created)])
-        .path("/login", [page("get_login")])
+        .path("/", [page(), create(created)])
+        .path("/login", [login()])
         .path("/bot", [bot()])
         .path(
             "/openapi.json",
@@ -69,8 +69,18 @@ fn bot() -> Operation {
         .problems(&[404, 413, 504])
 }
 
-fn page(id: &str) -> Operation {
-    Operation::get(id, "The page with the form that creates an actor").reply(200, "The page.", [Content::html()])
+fn page() -> Operation {
+    Operation::get("get_factory", "The page with the form that creates an actor").reply(
+        200,
+        "The page.",
+        [Content::html()],
+    )
+}
+
+fn login() -> Operation {
+    Operation::get("get_login", "Leads to the page where people sign in")
+        .reply(303, "To `/oauth/login`.", [])
+        .with_location(303)
 }
 
 fn create(created: Value) -> Operation {

@@ -160,18 +160,18 @@ impl Form<'_> {
     fn page(&self, state: &AppState) -> Page<'static> {
         let alert = self.alert.map(|alert| format!("<p class=\"alert\" role=\"alert\">{}</p>", escape(alert)));
         let body = format!(
-            "{}{}<form method=\"post\" action=\"{}/oauth/login\">{}\
+            "{}{}<form method=\"post\" action=\"{base}/oauth/login\">{}\
 <label for=\"actor\">The address of your actor</label>\
 <input id=\"actor\" name=\"actor\" type=\"text\" value=\"{}\" autocomplete=\"username\" autocapitalize=\"none\" \
 spellcheck=\"false\" maxlength=\"1024\" required>\
 <label for=\"passphrase\">Its passphrase</label>\
 <input id=\"passphrase\" name=\"passphrase\" type=\"password\" autocomplete=\"current-password\" maxlength=\"256\" \
-required><button>Sign in</button></form>",
+required><button>Sign in</button></form><p>No actor yet? <a href=\"{base}/\">Create one</a>.</p>",
             alert.unwrap_or_default(),
             links(state, self.next, false),
-            escape(&state.base_url),
             self.next.map(|next| hidden("next", next)).unwrap_or_default(),
             escape(self.actor),
+            base = escape(&state.base_url),
         );
         Page { title: "Sign in", body, leads_to: None }
     }

@@ -36,6 +36,7 @@ mod lookup;
 mod manage;
 mod metadata;
 pub mod openapi;
+mod openapi_signin;
 mod pages;
 mod params;
 mod register;

@@ -67,6 +67,20 @@ pub(super) fn security_schemes() -> Value {
 
 pub(super) fn parameters() -> Value {
     json!({
+        "provider": {
+            "name": "provider",
+            "in": "path",
+            "required": true,
+            "description": "An identity provider, by its name in `/oauth/config`.",
+            "schema": { "type": "string" },
+        },
+        "word": {
+            "name": "word",
+            "in": "path",
+            "required": true,
+            "description": "What the browser was led back with, as `session`.",
+            "schema": { "type": "string" },
+        },
         "actor": {
             "name": "actor",
             "in": "path",

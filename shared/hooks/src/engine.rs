@@ -89,7 +89,11 @@ impl Engine {
         let mut place = None;
         let step = watchdog.inline(|| hook.start(&call))?;
         let answer = self.take(step, &mut place, end, watchdog).await?;
-        let answer = self.take(give(answer), &mut place, end, watchdog).await?;
+        let answer = match give(answer) {
+            Step::Done(result) => result?,
+            // On the heap, so that only streams pay for it.
+            step => Box::pin(self.take(step, &mut place, end, watchdog)).await?,
+        };
         drop(place);
         timeout_at(end, shared.tasks.join()).await.map_err(|_| Stop::TasksTimedOut)??;
         Ok(answer)

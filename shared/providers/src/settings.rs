@@ -6,12 +6,11 @@ use std::fmt;
 use url::Url;
 
 use crate::apple::AppleKey;
+use crate::service::VARIABLES as SERVICES;
 
 const GOOGLE: &str = "https://accounts.google.com";
 const APPLE: &str = "https://appleid.apple.com";
 const GITHUB: &str = "https://github.com";
-/// Variables that begin so are of connected services, not of sign-in.
-const SERVICES: &str = "SERVICE_";
 /// The variables of a provider: what follows its name.
 const FIELDS: [&str; 9] =
     ["CLIENT_ID", "CLIENT_SECRET", "ISSUER", "SCOPES", "DISPLAY_NAME", "AUDIENCES", "TEAM_ID", "KEY_ID", "PRIVATE_KEY"];

@@ -3,7 +3,8 @@
 use actingweb_hooks::{CallOutcome, HookFailure, McpItem};
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolResult, ContentBlock, GetPromptResult, JsonObject, PromptMessage, ReadResourceResult, ResourceContents, Role,
+    CallToolResult, ContentBlock, GetPromptResult, JsonObject, PromptMessage, ReadResourceResult, ResourceContents,
+    Role,
 };
 use serde_json::{Value, json};
 

@@ -20,7 +20,8 @@ pub(crate) fn of_texts(item: &McpItem, mut values: JsonObject) -> Value {
         let Some(kinds) = members.and_then(|members| members.get(name)).and_then(|member| member.get("type")) else {
             continue;
         };
-        let takes = |kind: &str| *kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind));
+        let takes =
+            |kind: &str| *kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind));
         let Some(text) = value.as_str() else { continue };
         let read = if takes("string") {
             None

@@ -35,8 +35,7 @@ pub(crate) async fn admit(state: &AppState, headers: &HeaderMap, context: &Reque
     let address = context.address.map(|address| address.to_string());
     let credentials = Credentials::Bearer(bearer.to_owned());
     let from = Presented { credentials: &credentials, address: address.as_deref() };
-    let visit =
-        state.actors.visit_at(Audience::Mcp, &token.actor, &from, Wanted::default(), context.deadline).await?;
+    let visit = state.actors.visit_at(Audience::Mcp, &token.actor, &from, Wanted::default(), context.deadline).await?;
     // Of an actor that is gone nothing is said either.
     let visit = visit.ok_or_else(|| invalid(&TokenRefused::Unknown.to_string()))?;
     if let Some(refused) = visit.refused {

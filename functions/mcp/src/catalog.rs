@@ -74,7 +74,11 @@ impl Catalog {
             .partition::<Vec<_>, _>(|(_, uri)| uri.is_fixed());
         Self {
             tools: items.tools.iter().map(tool).collect(),
-            prompts: items.prompts.iter().map(|item| OfferedPrompt { item: item.clone(), shown: prompt(item) }).collect(),
+            prompts: items
+                .prompts
+                .iter()
+                .map(|item| OfferedPrompt { item: item.clone(), shown: prompt(item) })
+                .collect(),
             resources: single.into_iter().map(|(item, uri)| resource(item, uri)).collect(),
             templates: families.into_iter().map(|(item, uri)| template(item, uri)).collect(),
         }

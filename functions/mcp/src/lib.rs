@@ -97,7 +97,8 @@ async fn post(state: AppState, catalog: Arc<Catalog>, request: Request) -> Respo
         .with_sse_keep_alive(None)
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config);
+    let service =
+        StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config);
     let response = service.handle(Request::from_parts(parts, Full::new(bytes))).await;
     finish(response.map(Body::new), is_json).await
 }

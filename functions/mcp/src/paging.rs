@@ -16,7 +16,9 @@ pub(crate) fn page<'a, T: Offered>(
     request: Option<&PaginatedRequestParams>,
 ) -> Result<(Vec<&'a T>, Option<String>), ErrorData> {
     let after = match request.and_then(|request| request.cursor.as_deref()) {
-        Some(cursor) => Some(read(cursor).ok_or_else(|| ErrorData::invalid_params("this cursor is none of ours", None))?),
+        Some(cursor) => {
+            Some(read(cursor).ok_or_else(|| ErrorData::invalid_params("this cursor is none of ours", None))?)
+        }
         None => None,
     };
     let mut rest = entries.filter(|entry| after.as_ref().is_none_or(|after| entry.item().name > *after)).peekable();

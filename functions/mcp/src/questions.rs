@@ -46,7 +46,9 @@ impl Answers {
             Some(sealed) => {
                 let opened = app.actors.open_carried(&place, sealed);
                 let read = opened.and_then(|text| serde_json::from_str(&text).ok());
-                read.ok_or_else(|| ErrorData::invalid_params("`requestState` is none of ours, or of another request", None))?
+                read.ok_or_else(|| {
+                    ErrorData::invalid_params("`requestState` is none of ours, or of another request", None)
+                })?
             }
         };
         given.extend(brought.unwrap_or_default());

@@ -7,11 +7,10 @@ use actingweb_hooks::{AiClient, CallOutcome, HookFailure, McpCall, McpClient, Mc
 use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::AppState;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult,
-    GetPromptRequestParams, GetPromptResponse, Implementation, InputResponses,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, Prompt,
-    PromptsCapability, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability, ServerCapabilities,
-    ServerConfig, Tool, ToolsCapability,
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, GetPromptRequestParams,
+    GetPromptResponse, Implementation, InputResponses, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, Prompt, PromptsCapability, ReadResourceRequestParams,
+    ReadResourceResponse, ResourcesCapability, ServerCapabilities, ServerConfig, Tool, ToolsCapability,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -175,7 +174,11 @@ impl ServerHandler for Server {
         if METHODS.contains(&method.as_str()) && !removed {
             return Err(ErrorData::invalid_params(format!("these are no parameters of `{method}`"), None));
         }
-        Err(ErrorData::new(rmcp::model::ErrorCode::METHOD_NOT_FOUND, Cow::Owned(format!("there is no method `{method}`")), None))
+        Err(ErrorData::new(
+            rmcp::model::ErrorCode::METHOD_NOT_FOUND,
+            Cow::Owned(format!("there is no method `{method}`")),
+            None,
+        ))
     }
 
     async fn list_tools(
@@ -273,9 +276,7 @@ impl ServerHandler for Server {
         let so_far = self.answers(&prompt.item, request_state.as_deref(), input_responses)?;
         let input = arguments::of_texts(&prompt.item, given);
         match self.call(&prompt.item, input, &so_far, &context).await? {
-            Ok(value) => {
-                Ok(answers::of_prompt(&prompt.item, prompt.item.description_for(kind), &value).into())
-            }
+            Ok(value) => Ok(answers::of_prompt(&prompt.item, prompt.item.description_for(kind), &value).into()),
             Err(failure) => match so_far.ask(&self.0.state, &failure, &context) {
                 Some(question) => Ok(question?.into()),
                 None => Err(answers::of_failure(&failure)),
@@ -293,9 +294,10 @@ impl ServerHandler for Server {
             resource.item.is_visible_to(kind) && self.may(Category::Resources, resource.uri.as_str(), resource.item())
         });
         let (page, next) = page(visible, request.as_ref())?;
-        let mut result = ListResourcesResult::with_all_items(page.iter().map(|resource| resource.shown.clone()).collect())
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private);
+        let mut result =
+            ListResourcesResult::with_all_items(page.iter().map(|resource| resource.shown.clone()).collect())
+                .with_ttl_ms(LIST_TTL_MS)
+                .with_cache_scope(CacheScope::Private);
         result.next_cursor = next;
         Ok(result)
     }
@@ -310,9 +312,10 @@ impl ServerHandler for Server {
             family.item.is_visible_to(kind) && self.may(Category::Resources, family.uri.as_str(), family.item())
         });
         let (page, next) = page(visible, request.as_ref())?;
-        let mut result = ListResourceTemplatesResult::with_all_items(page.iter().map(|one| one.shown.clone()).collect())
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private);
+        let mut result =
+            ListResourceTemplatesResult::with_all_items(page.iter().map(|one| one.shown.clone()).collect())
+                .with_ttl_ms(LIST_TTL_MS)
+                .with_cache_scope(CacheScope::Private);
         result.next_cursor = next;
         Ok(result)
     }

@@ -314,6 +314,14 @@ pub(crate) fn identity_of(digest: &str) -> String {
     format!("{IDENTITIES}{digest}")
 }
 
+/// What sort keys of accounts at services begin with.
+pub(crate) const SERVICES: &str = "SERVICE#";
+
+/// An actor's account at a service.
+pub(crate) fn service(name: &str) -> String {
+    format!("{SERVICES}{}", escape(name))
+}
+
 /// Partition of a verified e-mail address, by its digest.
 pub(crate) fn email(digest: &str) -> String {
     format!("E#{digest}")

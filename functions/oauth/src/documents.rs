@@ -23,9 +23,6 @@ pub(crate) fn routes() -> Router<AppState> {
 }
 
 async fn document(State(state): State<AppState>, incoming: Incoming) -> Reply {
-    if incoming.verb != Verb::Get {
-        return Err(Problem::method_not_allowed("GET, OPTIONS"));
-    }
     let (name, about) = match incoming.segments.as_slice() {
         [_, name, about @ ..] => (name.as_str(), about.iter().map(|part| format!("/{part}")).collect::<String>()),
         _ => ("", String::new()),
@@ -40,6 +37,9 @@ async fn document(State(state): State<AppState>, incoming: Incoming) -> Reply {
         ("oauth-protected-resource", "/mcp") => resource(base, &format!("{base}/mcp")),
         _ => return Err(Problem::not_found("there is no such document")),
     };
+    if incoming.verb != Verb::Get {
+        return Err(Problem::method_not_allowed("GET, OPTIONS"));
+    }
     let mut response = json(StatusCode::OK, &body);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE));
     Ok(response)

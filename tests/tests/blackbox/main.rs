@@ -16,6 +16,7 @@ mod json_rpc;
 mod mcp;
 mod meta;
 mod nested;
+mod oauth;
 mod properties;
 mod raw;
 mod repeats;

@@ -152,7 +152,7 @@ async fn what_does_not_exist_is_404() {
     // The demo takes no messages; the path takes them alone.
     site.send(Method::POST, "/bot").await.problem(404);
     site.send(Method::GET, "/bot").await.problem(405);
-    for path in ["/mcp", "/oauth", "/.well-known", "/.well-known/oauth-authorization-server"] {
+    for path in ["/oauth", "/oauth/nothing", "/oauth/meta", "/.well-known", "/.well-known/nothing"] {
         for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH] {
             site.send(method, path).await.problem(404);
         }

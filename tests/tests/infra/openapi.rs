@@ -68,7 +68,7 @@ fn every_operation_has_a_name_of_its_own_a_success_and_its_problems() {
     let mut ids = BTreeSet::new();
     for (path, verb, operation) in operations(&document) {
         // Those who come to these prove themselves to be clients, in ways of their own.
-        let is_for_clients = path.starts_with("/oauth/");
+        let is_for_clients = path.starts_with("/oauth/") || path == "/mcp";
         let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{verb} {path} has no operationId"));
         assert!(ids.insert(id), "{id} names two operations");
         let replies = members(&operation["responses"]);

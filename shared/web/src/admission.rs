@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use actingweb_actor::{
-    Actor, Caller, CallingClient, Credentials, FeedRecord, FirstPage, Presented, Stored, TokenRefused, TrustRecord, Visit, VisitError,
-    Wanted,
+    Actor, Caller, CallingClient, Credentials, FeedRecord, FirstPage, Presented, Stored, TokenRefused, TrustRecord,
+    Visit, VisitError, Wanted,
 };
 use actingweb_hooks::Invocation;
 use actingweb_protocol::permission::{self, Access};
 use actingweb_protocol::{Name, PeerId};
 
-use crate::authorization::credentials;
 use crate::incoming::unknown_actor;
 use crate::{AppState, Incoming, Problem, Verb};
 
@@ -60,7 +59,7 @@ impl Incoming {
     /// # Errors
     /// As [`Incoming::admit`].
     pub async fn admit_to_feed(&self, state: &AppState, peer: &PeerId, feed: &str) -> Result<Admission, Problem> {
-        let presented = credentials(&self.headers);
+        let presented = self.presented(state);
         if matches!(presented, Ok(Credentials::Basic { .. })) && self.verb != Verb::Get {
             self.check_origin(state)?;
         }
@@ -79,7 +78,7 @@ impl Incoming {
         peer: Option<&PeerId>,
         properties: &[&Name],
     ) -> Result<Admission, Problem> {
-        let presented = credentials(&self.headers);
+        let presented = self.presented(state);
         if matches!(presented, Ok(Credentials::Basic { .. })) && self.verb != Verb::Get {
             self.check_origin(state)?;
         }
@@ -94,7 +93,7 @@ impl Incoming {
     /// # Errors
     /// As [`Incoming::admit`].
     pub async fn admit_to_all(&self, state: &AppState) -> Result<(Admission, Option<FirstPage>), Problem> {
-        let presented = credentials(&self.headers);
+        let presented = self.presented(state);
         let id = self.actor_id()?;
         let address = self.address();
         let from =

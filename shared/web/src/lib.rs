@@ -5,6 +5,7 @@
 //! request ids, deadlines, panics, problem documents, the request log line.
 
 mod admission;
+mod apps;
 mod authorization;
 pub mod calls;
 mod compression;

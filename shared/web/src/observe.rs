@@ -118,7 +118,11 @@ where
 /// Makes a service of routes: what the Lambda function, the local stack and tests all run.
 pub fn serve(routes: Router<AppState>, state: AppState) -> Router {
     let nothing = || std::future::ready(Problem::not_found("there is nothing at this path"));
-    routes.fallback(nothing).layer(from_fn_with_state(state.clone(), observe)).with_state(state)
+    routes
+        .fallback(nothing)
+        .layer(from_fn_with_state(state.clone(), crate::apps::share))
+        .layer(from_fn_with_state(state.clone(), observe))
+        .with_state(state)
 }
 
 async fn observe(State(state): State<AppState>, mut request: Request, next: Next) -> Response {

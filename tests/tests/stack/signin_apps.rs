@@ -293,3 +293,57 @@ async fn an_id_token_of_a_native_app_counts_once() {
     exchange(&site.club.id_token(CLIENT_ID, "m"), "m").await.expect(400);
     assert_eq!(site.actors().await, 1);
 }
+
+#[tokio::test]
+async fn a_page_calls_its_actor_with_its_cookies() {
+    let site = ProvidedSite::of(app()).await;
+    let browser = Browser::new(&site.site);
+    let params = led_back(&site, &browser, &asked("cookie")).await;
+    let path = format!("/oauth/spa/session/{}", param(&params, "session"));
+    let actor = post(&browser, ORIGIN, &path, &json!({})).await.expect(200).json()["actor_id"].clone();
+    let mood = format!("/{}/properties/mood", actor.as_str().unwrap());
+    let put = async |headers: &[(&str, &str)]| {
+        let request = browser.request(Method::PUT, &mood).json(&json!("sunny"));
+        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    };
+    let done = put(&[("origin", ORIGIN), ("sec-fetch-site", "cross-site")]).await.expect(204);
+    assert_eq!(done.header("access-control-allow-origin"), ORIGIN);
+    assert_eq!(done.header("access-control-allow-credentials"), "true");
+    put(&[("origin", &site.site.url("")), ("sec-fetch-site", "same-origin")]).await.expect(204);
+
+    // Pages of others, what people type, and programs: the cookie is nothing.
+    for headers in [
+        &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
+        &[("origin", "https://app.example.com.evil.example")],
+        &[("origin", "null"), ("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "none")],
+        &[],
+    ] {
+        let refused = put(headers).await.problem(401);
+        assert_eq!(refused.header("access-control-allow-origin"), "", "{headers:?}");
+        assert_eq!(refused.header("vary"), "Origin");
+    }
+    // Another's actor is another's.
+    let bob = site.site.actor("bob").await;
+    let request = browser.request(Method::GET, &format!("{}/properties", bob.url)).header("origin", ORIGIN);
+    let refused = Answer::of(request).await;
+    assert!(matches!(refused.status, 401 | 403), "{}", refused.status);
+
+    // The session of our own pages opens no actor, whoever asks.
+    let pages = Browser::new(&site.site);
+    site.sign_in(&pages, "house").await.expect(303);
+    let request = pages.request(Method::GET, &mood).header("sec-fetch-site", "same-origin");
+    Answer::of(request).await.problem(401);
+    let session = pages.cookie("actingweb").unwrap();
+    let request = site.site.request(Method::GET, &mood).header("cookie", format!("access_token={session}"));
+    Answer::of(request.header("sec-fetch-site", "same-origin")).await.problem(401);
+
+    let preflight = site.site.request(Method::OPTIONS, &mood).header("access-control-request-method", "PUT");
+    let allowed = Answer::of(preflight.header("origin", ORIGIN)).await.expect(204);
+    assert!(allowed.header("access-control-allow-methods").contains("PUT"));
+    let preflight = site.site.request(Method::OPTIONS, &mood).header("access-control-request-method", "PUT");
+    let refused = Answer::of(preflight.header("origin", "https://evil.example")).await;
+    assert_eq!(refused.header("access-control-allow-origin"), "");
+}

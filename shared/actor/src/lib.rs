@@ -27,6 +27,7 @@ mod rates;
 mod readers;
 mod requests;
 pub mod schedules;
+pub mod services;
 mod sign_in;
 mod spending;
 mod subscriptions;

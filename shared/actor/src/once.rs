@@ -13,6 +13,8 @@ use crate::{ActorError, Actors};
 pub enum Once {
     /// A browser that was sent to a provider, by its state.
     Leg,
+    /// A browser that was sent to a service, to connect an account there, by its state.
+    Connection,
     /// What a page of an application picks up after a sign-in.
     Pickup,
     /// What a native app picks up after a sign-in.
@@ -30,6 +32,7 @@ impl Once {
     const fn word(self) -> &'static str {
         match self {
             Self::Leg => "leg",
+            Self::Connection => "connection",
             Self::Pickup => "pickup",
             Self::Ticket => "ticket",
             Self::Pending => "pending",
@@ -42,7 +45,7 @@ impl Once {
     #[must_use]
     pub const fn lifetime(self) -> Duration {
         match self {
-            Self::Leg | Self::Pickup | Self::Pending => Duration::from_secs(600),
+            Self::Leg | Self::Connection | Self::Pickup | Self::Pending => Duration::from_secs(600),
             Self::Ticket => Duration::from_secs(300),
             Self::Mailed => Duration::from_secs(24 * 3600),
             Self::Assertion => Duration::from_secs(900),

@@ -93,8 +93,10 @@ impl Grants {
     /// Storage errors.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<ClientGrant>, ActorError> {
         let store = actor.store();
-        let (grants, trusts) =
-            futures_util::try_join!(store.client_grants(actor.id(), None), store.trusts(actor.id()))?;
+        let (grants, trusts) = futures_util::try_join!(
+            Box::pin(store.client_grants(actor.id(), None)),
+            Box::pin(store.trusts(actor.id()))
+        )?;
         let stands = |grant: &ClientGrant| {
             let hangs_on = |client: &actingweb_store::TrustedClient| Some(&client.instance) == grant.instance.as_ref();
             grant.client.is_of_users() || trusts.iter().filter_map(|trust| trust.client.as_ref()).any(hangs_on)

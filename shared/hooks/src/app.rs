@@ -1,6 +1,7 @@
 //! What an application is: its hooks, its shared state and what it says of itself.
 
 use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use actingweb_bedrock::BedrockBudget;
 use actingweb_protocol::Name;
 use actingweb_protocol::permission::{Policy, PolicyBuilder, TrustDefinition};
+use actingweb_providers::{Service, ServiceCredentials};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -71,6 +73,8 @@ pub struct App {
     pub(crate) problems: Vec<Problem>,
     pub(crate) policy: PolicyBuilder,
     pub(crate) budget: Option<BedrockBudget>,
+    pub(crate) services: Vec<Service>,
+    pub(crate) service_clients: BTreeMap<String, ServiceCredentials>,
     last: Option<Last>,
 }
 
@@ -117,6 +121,8 @@ impl App {
             problems: Vec::new(),
             policy: Policy::builder(),
             budget: None,
+            services: Vec::new(),
+            service_clients: BTreeMap::new(),
             last: None,
         }
     }

@@ -22,6 +22,7 @@ use crate::peers::{check_profile, peering};
 use crate::registry::{Registered, Table, WILDCARD};
 use crate::resources::{Init, Resources, Surroundings};
 use crate::schedules::Scheduling;
+use crate::services::check_services;
 
 /// Everything that is wrong with an application, found at start.
 #[derive(Debug)]
@@ -155,6 +156,14 @@ pub enum Problem {
     /// What is no address of a native app.
     #[error("`{0}` is no deep link: it needs a scheme with a dot in it, `com.example.app:/signed-in`, or https")]
     DeepLink(String),
+    /// A service that is none.
+    #[error("the service `{name}` cannot be used: {reason}")]
+    Service {
+        /// The name it was given.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `.tool(..)` after a hook that can be none.
     #[error("the {kind} hook `{hook}` cannot be a tool: `.tool(..)` goes after `.method(..)` or `.action(..)`")]
     NotATool {
@@ -231,6 +240,7 @@ impl App {
         check_names(&self.subscriptions, &mut problems);
         check_indexed(&self.indexed, &mut problems);
         check_profile(&self.profile, &mut problems);
+        check_services(&self.services, &mut problems);
         let mcp = McpItems::of(&self, &mut problems);
         let budget = check_budget(self.budget.take(), &mut problems);
         let states = make_states(std::mem::take(&mut self.states), &resources, &mut problems).await;
@@ -265,6 +275,9 @@ impl App {
             lifecycle.entry(event).or_default().push(hook);
         }
         let retrying = resources.peers.clone().with_retry(Retry::default(), Arc::clone(&resources.entropy));
+        let accounts = resources.actors.as_ref().map(|actors| {
+            actingweb_actor::services::Services::new(actors, self.services, &self.service_clients, &retrying)
+        });
         let peering = resources
             .actors
             .as_ref()
@@ -281,6 +294,7 @@ impl App {
                 budget,
                 directory: resources.directory,
                 services: Services::new(resources.services),
+                accounts,
                 clock: resources.clock,
                 entropy: resources.entropy,
                 states: states.made,

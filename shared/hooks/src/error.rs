@@ -148,7 +148,7 @@ impl HookError {
         (!tried).then_some(*retry_after)
     }
 
-    fn busy(reason: &str, retry_after: Option<Duration>, source: impl Into<BoxError>) -> Self {
+    pub(crate) fn busy(reason: &str, retry_after: Option<Duration>, source: impl Into<BoxError>) -> Self {
         Self::Retryable { reason: reason.to_owned(), retry_after, source: Some(source.into()) }
     }
 }

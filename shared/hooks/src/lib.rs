@@ -27,6 +27,7 @@ mod registry;
 mod resources;
 mod schedules;
 mod schema;
+mod services;
 mod sign_in;
 mod streamed;
 mod streaming;
@@ -38,12 +39,14 @@ pub use actingweb_actor::peers::{
     Profile,
 };
 pub use actingweb_actor::schedules::{PastRun, Schedule};
+pub use actingweb_actor::services::{Account, ServiceCallError, ServiceRequest};
 pub use actingweb_actor::{Actor, AttributeList, Caller, Directory, DirectoryError, Found, ListEdit, ListError};
 pub use actingweb_bedrock::{Allowance, Bedrock, BedrockBudget, BedrockError, BudgetSpent, Per, Usage};
 pub use actingweb_peer::{Outcome, PeerError, PeerReply};
 pub use actingweb_protocol::permission::{Category, Operation, PermissionOverride, Rules, TrustDefinition};
 pub use actingweb_protocol::retry::Retry;
 pub use actingweb_protocol::schedule::{NewSchedule, Timing};
+pub use actingweb_providers::{Service, ServiceCredentials};
 pub use answer::IntoAnswer;
 pub use app::App;
 pub use as_task::TaskRules;
@@ -99,6 +102,6 @@ pub mod prelude {
     pub use crate::{
         Actor, AiClient, Annotations, App, Ask, Bedrock, BedrockBudget, BotMessage, Caller, Context, Directory, Event,
         GuardedHttp, HookError, Http, Init, Input, Now, Op, Outcome, Peer, PeerChange, PeerOutcome, Peers, Per,
-        PropertyAccess, Random, Retry, Services, State, Streamed, Task, Verdict, Wait, blocking,
+        PropertyAccess, Random, Retry, Service, Services, State, Streamed, Task, Verdict, Wait, blocking,
     };
 }

@@ -107,6 +107,7 @@ pub(crate) struct Surroundings {
     pub(crate) budget: Option<Arc<BedrockBudget>>,
     pub(crate) directory: Directory,
     pub(crate) services: Services,
+    pub(crate) accounts: Option<actingweb_actor::services::Services>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) states: States,

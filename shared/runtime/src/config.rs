@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actingweb_hooks::BotToken;
 use actingweb_peer::Guard;
 use actingweb_protocol::Keys;
-use actingweb_providers::ProviderSettings;
+use actingweb_providers::{ProviderSettings, ServiceCredentials};
 use url::Url;
 
 use crate::Environment;
@@ -39,6 +39,8 @@ pub struct Config {
     pub services: BTreeMap<String, Url>,
     /// `ACTINGWEB_OAUTH_<PROVIDER>_…`: the identity providers that people may sign in with.
     pub providers: Vec<ProviderSettings>,
+    /// `ACTINGWEB_OAUTH_SERVICE_<NAME>_CLIENT_ID` and `_CLIENT_SECRET`: the clients that services know this deployment as.
+    pub service_clients: BTreeMap<String, ServiceCredentials>,
     /// Where AWS is.
     pub aws: AwsSettings,
 }
@@ -95,6 +97,7 @@ impl Config {
             log: Self::log(environment)?,
             services: services(environment)?,
             providers: providers(environment)?,
+            service_clients: service_clients(environment)?,
             aws,
         })
     }
@@ -182,10 +185,17 @@ fn services(environment: &Environment) -> Result<BTreeMap<String, Url>, ConfigEr
         .collect()
 }
 
+/// What variables of providers and of connected services begin with.
+const OAUTH: &str = "ACTINGWEB_OAUTH_";
+
 fn providers(environment: &Environment) -> Result<Vec<ProviderSettings>, ConfigError> {
-    const PREFIX: &str = "ACTINGWEB_OAUTH_";
-    ProviderSettings::read(environment.below(PREFIX))
-        .map_err(|error| ConfigError::new(&format!("{PREFIX}{}", error.variable), error.reason))
+    ProviderSettings::read(environment.below(OAUTH))
+        .map_err(|error| ConfigError::new(&format!("{OAUTH}{}", error.variable), error.reason))
+}
+
+fn service_clients(environment: &Environment) -> Result<BTreeMap<String, ServiceCredentials>, ConfigError> {
+    ServiceCredentials::read(environment.below(OAUTH))
+        .map_err(|error| ConfigError::new(&format!("{OAUTH}{}", error.variable), error.reason))
 }
 
 fn endpoint(environment: &Environment, name: &str) -> Result<Option<Url>, ConfigError> {
@@ -230,6 +240,7 @@ mod tests {
             .with("ACTINGWEB_BOT_TOKEN", "shared-with-the-bot")
             .with("ACTINGWEB_SERVICE_NEWS_FEED", "http://127.0.0.1:9/news")
             .with("ACTINGWEB_OAUTH_GOOGLE_CLIENT_ID", "web")
+            .with("ACTINGWEB_OAUTH_SERVICE_GITHUB_CLIENT_ID", "ours")
             .with("AWS_DEFAULT_REGION", "eu-north-1")
             .with("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")
             .with("AWS_ACCESS_KEY_ID", "id");
@@ -241,6 +252,7 @@ mod tests {
         assert_eq!(config.bedrock_model.as_deref(), Some("amazon.nova-lite-v1:0"));
         assert_eq!(config.services["news_feed"].as_str(), "http://127.0.0.1:9/news");
         assert_eq!(config.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["google"]);
+        assert_eq!(config.service_clients["github"].client_id, "ours");
         assert_eq!(config.aws.region.as_deref(), Some("eu-north-1"));
         assert_eq!(config.aws.dynamodb_endpoint.unwrap().port(), Some(8000));
         assert!(config.aws.has_credentials);
@@ -263,6 +275,7 @@ mod tests {
             ("ACTINGWEB_LOG", "info,=,"),
             ("ACTINGWEB_SERVICE_WEATHER", "not-a-url-but-secret"),
             ("ACTINGWEB_OAUTH_GOOGLE_COLOUR", "secret"),
+            ("ACTINGWEB_OAUTH_SERVICE_GITHUB_COLOUR", "secret"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "8000"),
         ] {
             let error = refusal(name, value);

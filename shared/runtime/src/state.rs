@@ -84,7 +84,11 @@ pub async fn build_with(
         entropy: Arc::clone(&entropy),
         limits: actingweb_hooks::Limits::default(),
     };
-    let hooks = app.build(resources).await?;
+    // Those that the application brought along itself, as tests do, stay where the environment says nothing.
+    let hooks = match config.service_clients.is_empty() {
+        true => app.build(resources).await?,
+        false => app.service_clients(config.service_clients.clone()).build(resources).await?,
+    };
     let info = hooks.app();
     let rules = TrustRules {
         actor_type: info.actor_type.clone(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use actingweb_actor::services::Account;
 use actingweb_peer::PeerClient;
 use actingweb_protocol::Entropy;
 use actingweb_protocol::retry::Retry;
@@ -14,6 +15,7 @@ use crate::budget::ActorLedger;
 use crate::call::Call;
 use crate::error::HookError;
 use crate::kind::Kind;
+use crate::services::Acting;
 
 /// The process's one pooled HTTP client, for services whose URLs the application chose. It is a [`reqwest::Client`].
 ///
@@ -88,13 +90,23 @@ impl<K: Kind> FromCall<K> for crate::Bedrock {
     }
 }
 
-/// The configured base URLs of services, by name.
+/// Services: at those of the application the actor's accounts, and the configured base URLs of others, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Services(Arc<BTreeMap<String, Url>>);
+pub struct Services {
+    urls: Arc<BTreeMap<String, Url>>,
+    acting: Option<Arc<Acting>>,
+}
 
 impl<K: Kind> FromCall<K> for Services {
     fn from_call(call: &Call<K>) -> Result<Self, HookError> {
-        Ok(call.shared.surroundings.services.clone())
+        let shared = &call.shared;
+        let acting = shared.surroundings.accounts.as_ref().map(|accounts| Acting {
+            accounts: accounts.clone(),
+            actor: shared.invocation.actor.clone(),
+            request_id: shared.invocation.request_id.clone(),
+            deadline: shared.deadline,
+        });
+        Ok(Self { urls: Arc::clone(&shared.surroundings.services.urls), acting: acting.map(Arc::new) })
     }
 }
 
@@ -102,7 +114,27 @@ impl Services {
     /// These services.
     #[must_use]
     pub fn new(services: BTreeMap<String, Url>) -> Self {
-        Self(Arc::new(services))
+        Self { urls: Arc::new(services), acting: None }
+    }
+
+    /// The actor's account at a service that [`App::service`](crate::App::service) registered: a client that is
+    /// authenticated, goes to that service alone, and ends by this hook's deadline.
+    ///
+    /// ```
+    /// # use actingweb_hooks::prelude::*;
+    /// async fn star(Input(name): Input<String>, services: Services) -> Result<(), HookError> {
+    ///     services.get("github")?.put(format!("user/starred/{name}")).send().await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`HookError::Terminal`] for a service that was not registered, is not configured or has no API, and for requests
+    /// that address no actor. Whether there is an account shows with the first call: [`HookError::Rejected`] if there is
+    /// none, or the owner has to connect it again.
+    pub fn get(&self, service: &str) -> Result<Account, HookError> {
+        let none = || HookError::terminal("there is no storage, so nobody has an account");
+        self.acting.as_ref().ok_or_else(none)?.account(service)
     }
 
     /// The base URL of a service.
@@ -110,8 +142,8 @@ impl Services {
     /// # Errors
     /// [`HookError::Terminal`] when none of that name is configured; it lists those that are.
     pub fn url(&self, service: &str) -> Result<&Url, HookError> {
-        self.0.get(service).ok_or_else(|| {
-            let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        self.urls.get(service).ok_or_else(|| {
+            let known = self.urls.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             HookError::terminal(format!("no URL is configured for the service `{service}` (configured: {known})"))
         })
     }

@@ -19,6 +19,9 @@
 //! GET DELETE /{actor}/clients/{client}                one of them; POST …/secret makes a new secret
 //! GET       /{actor}/grants                           who may act for the owner
 //! DELETE    /{actor}/grants/{grant}                   and no longer
+//! GET       /{actor}/services                         the owner's accounts at services
+//! GET POST DELETE /{actor}/services/{service}         one of them: looked at, connected, given up
+//! GET       /oauth/services/callback                  back from a service; also …/{service}/callback
 //! ```
 
 mod authorize;
@@ -42,6 +45,8 @@ mod params;
 mod register;
 mod request;
 mod revoke;
+mod services;
+mod services_openapi;
 mod session;
 mod signin;
 mod signin_admit;
@@ -76,6 +81,7 @@ pub fn routes() -> Router<AppState> {
         .merge(email::routes())
         .merge(spa::routes())
         .merge(manage::routes())
+        .merge(services::routes())
         .route("/oauth", any(nothing))
         .route("/oauth/", any(nothing))
         // Words that are groups of an actor elsewhere mean nothing here.

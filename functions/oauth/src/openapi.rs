@@ -45,6 +45,7 @@ pub fn describe(document: &mut Document) {
             [about_resource("get_protected_mcp", "Whose tokens `/mcp` takes (RFC 9728)")],
         );
     crate::openapi_signin::describe(&mut group);
+    crate::services_openapi::describe(&mut group);
     let client = group.schema("OwnedClient", manage::client_schema());
     let grant = group.schema("ClientGrant", manage::grant_schema());
     group

@@ -189,12 +189,16 @@ pub(crate) fn describe() -> [Operation; 2] {
     let post = Operation::post("answer_consent", "What the person answered on that page")
         .about("Only the page itself can send this.")
         .body(true, "The fields of the page.", [Content::form(fields)])
-        .problems(&[403]);
+        .reply(403, "Another site sent this, or it answers another question.", [Content::html(), Content::problem()]);
     [get.reply(200, "The page that asks.", [Content::html()]), post].map(|operation| {
         operation
             .reply(303, "To the client, with a code or an error; or to the page to sign in.", [])
             .with_location(303)
-            .reply(400, "A page that says why there is no such client, or no way back to it.", [Content::html()])
+            .reply(
+                400,
+                "A page that says why there is no such client, or no way back to it.",
+                [Content::html(), Content::problem()],
+            )
             .reply(429, "Too many requests from this address in this minute.", [Content::html()])
     })
 }

@@ -195,7 +195,11 @@ pub(crate) fn describe_login() -> [Operation; 2] {
             .body(true, "The actor, by its id or its URL, and its passphrase.", [Content::form(fields)])
             .reply(303, "Signed in: a cookie for the pages below `/oauth`, and the way on.", [])
             .with_location(303)
-            .reply(403, "No actor has this address and this passphrase, or another site sent this.", [Content::html()])
+            .reply(
+                403,
+                "No actor has this address and this passphrase, or another site sent this.",
+                [Content::html(), Content::problem()],
+            )
             .reply(429, "Too many attempts.", [Content::html()]),
     ]
 }

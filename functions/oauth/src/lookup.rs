@@ -81,11 +81,8 @@ fn document_url(guard: Guard, id: &str) -> Option<Url> {
     let is_plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     // What the parser would write otherwise is another text: dot segments, upper case, a default port.
     let is_exact = url.as_str() == id && url.path() != "/";
-    let scheme = match (url.scheme(), guard) {
-        ("https", _) | ("http", Guard::Loopback) => true,
-        _ => false,
-    };
-    (is_plain && is_exact && scheme).then_some(url)
+    let is_reachable = matches!((url.scheme(), guard), ("https", _) | ("http", Guard::Loopback));
+    (is_plain && is_exact && is_reachable).then_some(url)
 }
 
 async fn fetch(state: &AppState, incoming: &Incoming, url: &Url, id: &str) -> Result<Map<String, Value>, LookupError> {

@@ -174,6 +174,7 @@ fn app() -> App {
         .method("work", answer)
         .method("delete_all", answer)
         .action("search", answer)
+        .tool("Searches")
         .action("search_later", answer)
         .as_task()
         .resource("report", answer)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actingweb_hooks::prelude::*;
 use actingweb_hooks::{BotToken, Filtered};
-use actingweb_local::testing::{Answer, Faults, Log, Script, TestApp};
+use actingweb_local::testing::{Answer, Faults, Log, NoticeKind, Owed, Script, TestApp};
 use actingweb_protocol::PeerId;
 use reqwest::Method;
 
@@ -123,7 +123,22 @@ async fn two_actors_are_friends_and_what_is_owed_is_delivered_when_the_test_says
     let subscription = json!({ "peerid": bob.id, "target": "properties", "granularity": "high" });
     ann.post("/subscriptions", &subscription).await.expect(204);
     bob.put("/properties/email", &json!("Bob@Example.org")).await.expect(204);
+    let owed = bob.outbox().await;
+    assert!(
+        matches!(&owed[..], [Owed::Change { peer, sequence: 1, data, .. }]
+            if peer.as_str() == ann.id && *data == json!({ "email": "bob@example.org" })),
+        "{owed:?}"
+    );
     app.settle().await;
+    assert_eq!(bob.outbox().await, [], "all of it was sent");
     let told = ann.actor().remote(&PeerId::parse(&bob.id).unwrap()).property("email").await.unwrap();
     assert_eq!(format!("{told:?}").matches("bob@example.org").count(), 1, "{told:?}");
+
+    ann.delete(&format!("/trust/friend/{}", bob.id)).await.expect(204);
+    let owed = ann.outbox().await;
+    assert!(
+        matches!(&owed[..], [Owed::Notice { peer, kind: NoticeKind::Deleted, method, .. }]
+            if peer.as_str() == bob.id && method == "DELETE"),
+        "{owed:?}"
+    );
 }

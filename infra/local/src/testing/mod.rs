@@ -37,8 +37,10 @@ mod actor;
 mod answer;
 mod app;
 mod events;
+mod outbox;
 mod owner;
 
+pub use actingweb_store::NoticeKind;
 pub use actingweb_testkit::bedrock_standin::{BedrockStandin, Ending, Fault as BedrockFault, Gate, Script};
 pub use actingweb_testkit::fakes::{FakeClock, SeededEntropy};
 pub use actingweb_testkit::log::Log;
@@ -48,4 +50,5 @@ pub use actor::{Called, TestActor};
 pub use answer::Answer;
 pub use app::{Setup, TestApp};
 pub use events::{Event, Events};
+pub use outbox::Owed;
 pub use owner::Owner;

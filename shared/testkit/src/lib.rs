@@ -11,6 +11,7 @@
 //!
 //! Tests of an application start with `actingweb_local::testing`, which puts all of this together.
 
+pub mod account_standin;
 mod background;
 pub mod bedrock_standin;
 pub mod engine;

@@ -162,6 +162,12 @@ fn table() -> Vec<Row> {
         ("GET", "/{actor}/clients/{client}", "/clients/mcp_0", None,                     [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
         ("DELETE", "/{actor}/clients/{client}", "/clients/mcp_0", None,                  [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
         ("POST", "/{actor}/clients/{client}/secret", "/clients/mcp_0/secret", None,      [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/oauth/services/callback", "", None, everybody(400)),
+        ("GET", "/{actor}/services", "/services", None,                                  [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/services/{service}", "/services/none", None,                   [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("POST", "/{actor}/services/{service}", "/services/none", one(),                 [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/services/{service}", "/services/none", None,                [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/services/{service}/callback", "/services/none/callback", None, everybody(400)),
         ("GET", "/{actor}/grants", "/grants", None,                                      [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
         ("DELETE", "/{actor}/grants/{grant}", "/grants/mcp_0.0123456789abcdef", None,    [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
     ]

@@ -42,6 +42,7 @@ mod receiving;
 mod receiving_attacks;
 mod receiving_gaps;
 mod schedules;
+mod services;
 mod signin;
 mod signin_apps;
 mod signin_email;

@@ -90,7 +90,6 @@ impl ServiceClient {
     }
 
     /// What the application says of the service.
-    #[must_use]
     pub fn service(&self) -> &Service {
         &self.service
     }

@@ -114,7 +114,8 @@ impl Store {
                 self.before(fence).await?;
             }
             let sent = Instant::now();
-            let reason = match call().await {
+            // Boxed: the SDK's future takes several KB, in every future up to the router's.
+            let reason = match Box::pin(call()).await {
                 Ok(output) => {
                     if let Some(fence) = fence {
                         self.after(fence, sent).await?;

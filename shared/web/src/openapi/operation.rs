@@ -46,6 +46,12 @@ impl Content {
         Self { media_type: "text/event-stream", schema: json!({ "type": "string" }), example: None }
     }
 
+    /// A problem document, where the same status may have a page.
+    #[must_use]
+    pub fn problem() -> Self {
+        Self { media_type: "application/problem+json", schema: super::schema_ref("Problem"), example: None }
+    }
+
     /// The fields of a form, as a schema of an object.
     #[must_use]
     pub const fn form(schema: Value) -> Self {

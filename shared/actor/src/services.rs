@@ -232,12 +232,7 @@ impl Services {
     }
 
     /// Tokens as they are stored.
-    fn seal(
-        &self,
-        actor: &ActorId,
-        service: &str,
-        tokens: &ServiceTokens,
-    ) -> Result<NewServiceTokens, ActorError> {
+    fn seal(&self, actor: &ActorId, service: &str, tokens: &ServiceTokens) -> Result<NewServiceTokens, ActorError> {
         let parts = self.actors.parts();
         let text = serde_json::to_string(tokens).map_err(|error| ActorError::Invalid(error.to_string()))?;
         let sealed = parts.keys.seal(&place(actor, service), &text, &*parts.entropy);

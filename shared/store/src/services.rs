@@ -75,7 +75,7 @@ impl Store {
         let mut row = item::new(&keys::actor(actor), &keys::service(service));
         row.insert("service".to_owned(), text(service));
         row.insert("connected_at".to_owned(), number(self.now().as_millis()));
-        row.extend(self.tokens_of(tokens));
+        row.extend(self.tokens_of(tokens, self.nonce()));
         let alive = Condition::new("attribute_exists(pk) AND attribute_not_exists(deleted_at)", []);
         let writes = vec![self.check_part(actor_key(actor), alive)?, self.put_part(row, None)?];
         match self.unguarded().transact(writes).await? {
@@ -161,8 +161,8 @@ impl Store {
         Ok(self.change_service(actor, service, update, condition).await?.then_some(claim))
     }
 
-    /// Writes what came of a renewal, and ends its claim: one call. False when the claim ended before, and with it the
-    /// right to write.
+    /// Writes what came of a renewal, and ends its claim: one call. The version of the new tokens; `None` when the claim ended
+    /// before, and with it the right to write.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -172,9 +172,13 @@ impl Store {
         service: &str,
         claim: &str,
         tokens: &NewServiceTokens,
-    ) -> Result<bool, StoreError> {
-        let mut values: Item =
-            self.tokens_of(tokens).into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
+    ) -> Result<Option<String>, StoreError> {
+        let version = self.nonce();
+        let mut values: Item = self
+            .tokens_of(tokens, version.clone())
+            .into_iter()
+            .map(|(name, value)| (format!(":{name}"), value))
+            .collect();
         values.insert(":claim".to_owned(), text(claim));
         let update = match (tokens.sealed.is_some(), tokens.scope.is_some(), tokens.ends_at.is_some()) {
             (false, ..) => {
@@ -199,7 +203,8 @@ impl Store {
             }
         };
         // The version is random: it is there only when an attempt of this call wrote it.
-        self.change_service(actor, service, (update, values), "claimed_by = :claim OR version = :version").await
+        let condition = "claimed_by = :claim OR version = :version";
+        Ok(self.change_service(actor, service, (update, values), condition).await?.then_some(version))
     }
 
     /// Gives a claim up, so that others may try: one call.
@@ -239,9 +244,9 @@ impl Store {
     }
 
     /// The attributes that change with the tokens.
-    fn tokens_of(&self, tokens: &NewServiceTokens) -> Item {
+    fn tokens_of(&self, tokens: &NewServiceTokens, version: String) -> Item {
         let mut part = Item::from([
-            ("version".to_owned(), text(self.nonce())),
+            ("version".to_owned(), text(version)),
             ("renewed_at".to_owned(), number(self.now().as_millis())),
         ]);
         part.extend(tokens.sealed.as_ref().map(|sealed| ("sealed".to_owned(), text(sealed))));

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actingweb_peer::{PeerAddress, PeerClient, PeerError, PeerReply, Secret};
-use actingweb_protocol::Deadline;
 use actingweb_protocol::retry::Retry;
+use actingweb_protocol::{Deadline, Timestamp};
 use actingweb_providers::ServiceClient;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
@@ -38,7 +38,8 @@ pub struct Account {
 pub(super) struct Held {
     pub(super) version: String,
     pub(super) access: Secret,
-    pub(super) ends_at: Option<actingweb_protocol::Timestamp>,
+    pub(super) ends_at: Option<Timestamp>,
+    pub(super) renewed_at: Timestamp,
 }
 
 impl Account {

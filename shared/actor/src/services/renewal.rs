@@ -6,14 +6,15 @@ use actingweb_peer::Secret;
 use actingweb_protocol::Timestamp;
 use actingweb_protocol::retry::Backoff;
 use actingweb_providers::{ServiceError, ServiceTokens};
-use actingweb_store::{NewServiceTokens, ServiceRecord};
+use actingweb_store::NewServiceTokens;
 use tokio::time::Instant;
 
-use super::account::{Account, Held};
 use super::ServiceCallError;
+use super::account::{Account, Held};
 use crate::ActorError;
 
-/// A token that ends within this time is renewed before a call: it is to last until the service looks at it.
+/// A token that ends within this time, or within half of what it counts for if that is shorter, is renewed before a call: it
+/// is to last until the service looks at it.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How long whoever claimed a renewal has for it. More than a call to the service may take, so that nobody else begins
 /// another meanwhile: of a refresh token that counts once, the second use may end the whole authorization.
@@ -25,7 +26,11 @@ const LOOKS: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration
 
 impl Held {
     pub(super) fn is_ending(&self, now: Timestamp) -> bool {
-        self.ends_at.is_some_and(|at| at <= now.plus(MARGIN))
+        self.ends_at.is_some_and(|at| {
+            let half = at.as_millis().saturating_sub(self.renewed_at.as_millis()) / 2;
+            let margin = MARGIN.min(Duration::from_millis(u64::try_from(half).unwrap_or_default()));
+            at <= now.plus(margin)
+        })
     }
 }
 
@@ -40,7 +45,7 @@ impl Account {
             let tokens = record.sealed.as_deref().and_then(|sealed| self.services.open(actor, service, sealed));
             // Sealed with a key that is gone counts as taken back.
             let tokens = tokens.ok_or_else(|| self.reconnect())?;
-            let held = held(&record, &tokens);
+            let held = held(record.version.clone(), &tokens, record.renewed_at);
             if refused != Some(held.version.as_str()) && !held.is_ending(store.now()) {
                 return Ok(held);
             }
@@ -50,7 +55,11 @@ impl Account {
             }
             let claim = store.claim_service_renewal(actor, service, &record.version, LEASE).await;
             match claim.map_err(ActorError::from)? {
-                Some(claim) => self.renew(&claim, &tokens).await?,
+                // However soon they end: a service whose tokens never last would be asked for ever.
+                Some(claim) => match self.renew(&claim, &tokens).await? {
+                    Some(renewed) => return Ok(renewed),
+                    None => continue,
+                },
                 None => {
                     let entropy = self.services.actors.parts().entropy;
                     let wait = LOOKS.base / 2 + LOOKS.delay(looks, &*entropy);
@@ -64,15 +73,15 @@ impl Account {
         }
     }
 
-    /// Renews what this claim is about, and writes down what came of it.
-    async fn renew(&self, claim: &str, tokens: &ServiceTokens) -> Result<(), ServiceCallError> {
+    /// Renews what this claim is about, and writes down what came of it. `None` when the claim ended meanwhile.
+    async fn renew(&self, claim: &str, tokens: &ServiceTokens) -> Result<Option<Held>, ServiceCallError> {
         let (store, actor, service) = (self.actor.store(), self.actor.id(), self.service());
         let error = match self.client.refresh(tokens).await {
             Ok(renewed) => {
                 let sealed = self.services.seal(actor, service, &renewed)?;
-                store.renew_service(actor, service, claim, &sealed).await.map_err(ActorError::from)?;
+                let version = store.renew_service(actor, service, claim, &sealed).await.map_err(ActorError::from)?;
                 tracing::debug!(service, "tokens of a service were renewed");
-                return Ok(());
+                return Ok(version.map(|version| held(version, &renewed, store.now())));
             }
             Err(error) => error,
         };
@@ -102,10 +111,6 @@ impl Account {
     }
 }
 
-fn held(record: &ServiceRecord, tokens: &ServiceTokens) -> Held {
-    Held {
-        version: record.version.clone(),
-        access: Secret::new(tokens.access.as_str()),
-        ends_at: tokens.expires_at,
-    }
+fn held(version: String, tokens: &ServiceTokens, renewed_at: Timestamp) -> Held {
+    Held { version, access: Secret::new(tokens.access.as_str()), ends_at: tokens.expires_at, renewed_at }
 }

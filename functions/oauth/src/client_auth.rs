@@ -75,7 +75,9 @@ impl<'a> ClientRequest<'a> {
     /// What a refusal is on the wire. One that could be a guess is counted, and answered with 429 when there were many.
     pub(crate) async fn refused(&self, error: GrantError) -> OAuthError {
         let could_be_a_guess = matches!(error, GrantError::InvalidClient(_) | GrantError::InvalidGrant(_));
-        if could_be_a_guess && let Err(too_many) = limits::count(self.state, self.incoming, Rate::TokenFailure, "").await {
+        if could_be_a_guess
+            && let Err(too_many) = limits::count(self.state, self.incoming, Rate::TokenFailure, "").await
+        {
             return too_many;
         }
         let description = error.to_string();

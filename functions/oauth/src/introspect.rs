@@ -78,9 +78,11 @@ pub(crate) fn describe(error: &Value) -> Operation {
     });
     Operation::post("introspect_token", "What a token of the asking client means (RFC 7662)")
         .body(true, "The token. The client has to prove itself with its secret.", [Content::form(form)])
-        .reply(200, "What it means; `active` alone for any that is not good, or another client's.", [
-            Content::json(meaning),
-        ])
+        .reply(
+            200,
+            "What it means; `active` alone for any that is not good, or another client's.",
+            [Content::json(meaning)],
+        )
         .with_headers(&["Cache-Control"])
         .reply(400, "A parameter is missing.", [Content::json(error.clone())])
         .reply(401, "The client is unknown, or did not prove itself with a secret.", [Content::json(error.clone())])

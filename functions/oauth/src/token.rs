@@ -97,9 +97,11 @@ pub(crate) fn describe(tokens: &Value, error: &Value) -> Operation {
             "A code is good once, for two minutes. Each refresh gives another refresh token; the one before gives the \
              same tokens again for a minute, and ends the grant after that.",
         )
-        .body(true, "What is asked for. A client may prove itself in the Authorization header (Basic).", [
-            Content::form(form),
-        ])
+        .body(
+            true,
+            "What is asked for. A client may prove itself in the Authorization header (Basic).",
+            [Content::form(form)],
+        )
         .reply(200, "The tokens.", [Content::json(tokens.clone())])
         .with_headers(&["Cache-Control"])
         .reply(400, "What is asked for cannot be had.", [Content::json(error.clone())])

@@ -179,7 +179,8 @@ impl GatewayReply {
 pub(crate) fn streamed(response: Response<Body>) -> StreamResponse<BodyDataStream> {
     let (parts, body) = response.into_parts();
     let mut headers = parts.headers;
-    let cookies = headers.get_all(SET_COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let cookies =
+        headers.get_all(SET_COOKIE).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let cookies = cookies.collect();
     headers.remove(SET_COOKIE);
     // It goes out in chunks, beside which a length is an error (RFC 9112, 6.2).

@@ -32,7 +32,8 @@ async fn a_client_connects_calls_a_tool_and_is_shut_out() {
     let result = assistant.call("notify_peers", json!({ "message": "hello" })).await;
     assert!(result["content"].is_array(), "{result}");
     // Earlier revisions reach the same.
-    let begin = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let begin =
+        json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
     assert_eq!(assistant.result_in("2025-06-18", "initialize", begin).await["protocolVersion"], "2025-06-18");
 
     let renewed = Tokens::of(&client.refresh(&tokens.refresh).await);

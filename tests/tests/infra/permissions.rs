@@ -119,7 +119,8 @@ fn no_role_is_left_unchecked() {
     assert_eq!(strings(&document["Statement"][0]["Action"]), ["lambda:InvokeFunction"]);
 
     let pipe: BTreeSet<String> = granted(&template, "PipeRole").into_iter().map(|(action, ..)| action).collect();
-    let stream = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"].map(|call| format!("dynamodb:{call}"));
+    let stream =
+        ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"].map(|call| format!("dynamodb:{call}"));
     assert_eq!(pipe, stream.into_iter().chain(["sqs:SendMessage".to_owned()]).collect());
 }
 

@@ -197,9 +197,10 @@ fn streams_have_a_url_that_anybody_may_call_and_that_streams() {
     assert!(url["Cors"].is_null(), "as the API, which has none");
     assert_eq!(template["Outputs"]["StreamUrl"]["Value"]["Fn::GetAtt"], "MethodsStreamUrl.FunctionUrl");
     let function = url["TargetFunctionArn"].to_string();
-    for (permission, action) in
-        [("MethodsStreamUrlPermission", "lambda:InvokeFunctionUrl"), ("MethodsStreamPermission", "lambda:InvokeFunction")]
-    {
+    for (permission, action) in [
+        ("MethodsStreamUrlPermission", "lambda:InvokeFunctionUrl"),
+        ("MethodsStreamPermission", "lambda:InvokeFunction"),
+    ] {
         let permission = &template["Resources"][permission]["Properties"];
         assert_eq!((&permission["Action"], &permission["Principal"]), (&action.into(), &"*".into()));
         assert_eq!(permission["FunctionName"].to_string(), function);

@@ -33,9 +33,9 @@ pub(super) fn answer(text: &str, usage: &Value, script: &Script) -> Vec<Frame> {
     };
     let mut frames = vec![event("messageStart", &json!({"role": "assistant"}))];
     frames.extend(
-        text.split_inclusive(' ')
-            .take(sent)
-            .map(|piece| event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": piece}})).gated()),
+        text.split_inclusive(' ').take(sent).map(|piece| {
+            event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": piece}})).gated()
+        }),
     );
     match &script.ending {
         Ending::Complete => frames.extend([

@@ -200,9 +200,10 @@ impl Store {
         }
         if snapshot.actor.is_some() {
             self.saw(id, read_at);
-            let whole = self.whole(id, properties).await?;
-            snapshot.properties = whole.into_iter().map(|stored| (stored.name().clone(), stored)).collect();
         }
+        // An actor that is being removed still has properties, for the hooks that are told of it.
+        let whole = self.whole(id, properties).await?;
+        snapshot.properties = whole.into_iter().map(|stored| (stored.name().clone(), stored)).collect();
         Ok(snapshot)
     }
 

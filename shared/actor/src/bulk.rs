@@ -66,7 +66,7 @@ impl Actor {
         let decide = |mut seen: HashMap<Name, Stored>| async move {
             let mut decision = Decision::default();
             let mut deleted = HashMap::new();
-            let mut lookups = 0;
+            let mut owned = 0;
             for (name, write) in writes {
                 let stored = seen.remove(name);
                 decision.writes.push(match write {
@@ -74,7 +74,7 @@ impl Actor {
                         return Err(ActorError::is_list(name).into());
                     }
                     BulkWrite::Value(value) => {
-                        lookups += self.store().lookup_writes(name, stored.as_ref(), value);
+                        owned += self.store().owned_writes(name, stored.as_ref(), value);
                         permitted(access, name, stored, value)?
                     }
                     BulkWrite::List { description, explanation } => {
@@ -91,7 +91,7 @@ impl Actor {
                 });
             }
             decision.changes.extend(told_of_values(writes));
-            let size = lookups + decision.writes.iter().map(Write::size).sum::<usize>();
+            let size = owned + decision.writes.iter().map(Write::size).sum::<usize>();
             let most = MAX_TRANSACTION_ITEMS - LOG_ITEMS;
             if size > most {
                 let reason = format!("this would write {size} items at once; at most {most} are: send it in parts");

@@ -10,8 +10,9 @@ use crate::changes::log_key;
 use crate::credentials::{PresentedSecret, TrustCredential};
 use crate::feeds::expected_key;
 use crate::item::{Item, Row, number, text};
+use crate::large::Gathered;
 use crate::properties::Stored;
-use crate::store::{Cancelled, refused};
+use crate::store::{Cancelled, MAX_BATCH_KEYS, refused};
 use crate::trusts::trust_key;
 use crate::{ClientGrant, ClientRecord, FeedRecord, LogHead, LogView, Store, StoreError, TrustRecord, item, keys};
 
@@ -59,7 +60,7 @@ pub enum CreateOutcome {
 /// What is read along with an actor, in the same call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
-    /// Properties the request is about (at most 94, no duplicates).
+    /// Properties the request is about (at most 94, no duplicates). Of more than 46, large values take a second call.
     pub properties: &'a [&'a Name],
     /// The peer whose relationship the request is about.
     pub peer: Option<&'a PeerId>,
@@ -154,9 +155,14 @@ impl Store {
         keys_wanted.extend(wanted.secret.into_iter().flat_map(|secret| secret.keys(id)));
         keys_wanted.extend(wanted.address.map(|address| self.failures_key(id, address)));
         keys_wanted.extend(wanted.log.then(|| log_key(id)));
+        // The texts of large values are asked for along, where one call takes them all.
+        if keys_wanted.len() + wanted.properties.len() <= MAX_BATCH_KEYS {
+            keys_wanted.extend(wanted.properties.iter().map(|name| item::key(&pk, &keys::large_text(name))));
+        }
         let read_at = Instant::now();
         let items = self.batch_get(keys_wanted).await?;
         let mut snapshot = Snapshot::default();
+        let mut properties = Gathered::default();
         if wanted.log {
             snapshot.log = LogView::read(None, read_at);
         }
@@ -189,15 +195,15 @@ impl Store {
                     let failures = row.optional_number("failures")?.unwrap_or_default();
                     snapshot.failures = u64::try_from(failures).unwrap_or_default();
                 }
-                _ => {
-                    let property = Stored::from_row(&row)?;
-                    snapshot.properties.insert(property.name().clone(), property);
-                }
+                _ => properties.add(&row)?,
             }
         }
         if snapshot.actor.is_some() {
             self.saw(id, read_at);
         }
+        // An actor that is being removed still has properties, for the hooks that are told of it.
+        let whole = self.whole(id, properties).await?;
+        snapshot.properties = whole.into_iter().map(|stored| (stored.name().clone(), stored)).collect();
         Ok(snapshot)
     }
 

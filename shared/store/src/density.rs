@@ -9,6 +9,9 @@ use std::ops::RangeInclusive;
 /// What DynamoDB sends in one page: items are counted with the names of their attributes.
 pub(crate) const MB: usize = 1_048_576;
 
+/// The same, to reckon with.
+const PAGE: f64 = 1_048_576.0;
+
 /// How many hashes there are.
 const HASHES: f64 = 65_536.0;
 
@@ -62,15 +65,39 @@ impl Density {
     /// The hashes of the rest in parts of which each very probably fits into one page. The first part begins with the
     /// hash that the page ended in.
     pub(crate) fn parts(&self) -> Vec<RangeInclusive<u16>> {
-        let page = f64::from(u32::try_from(MB).unwrap_or(u32::MAX));
         let fits = |parts: usize| {
             let share = self.rest() / f64::from(u32::try_from(parts).unwrap_or(u32::MAX));
-            // The share itself varies, and so does the estimate that it is a share of.
-            let variance = share * self.effective_size + (share * self.deviation()).powi(2);
-            share + ROOM * variance.sqrt() <= page
+            self.with_room(share) <= PAGE
         };
         split(self.last, (1..MAX_PARTS).find(|parts| fits(*parts)).unwrap_or(MAX_PARTS))
     }
+
+    /// The same, but all of them full, as far as one can know, but for the last; and how many more bytes that one has
+    /// room for.
+    pub(crate) fn full_parts(&self) -> (Vec<RangeInclusive<u16>>, usize) {
+        let last = u32::from(self.last);
+        let bytes = |hashes: u32| self.with_room(self.bytes * f64::from(hashes) / f64::from(last + 1));
+        let ends: Vec<u32> = (last..=u32::from(u16::MAX)).collect();
+        let width = ends.partition_point(|end| bytes(end - last + 1) <= PAGE).max(1);
+        if ends.len().div_ceil(width) > MAX_PARTS {
+            return (self.parts(), 0);
+        }
+        let part = |hashes: &[u32]| Some(u16::try_from(*hashes.first()?).ok()?..=u16::try_from(*hashes.last()?).ok()?);
+        let rest = u32::try_from(ends.chunks(width).last().map_or(0, <[u32]>::len)).unwrap_or(u32::MAX);
+        (ends.chunks(width).filter_map(part).collect(), whole_bytes(PAGE - bytes(rest)))
+    }
+
+    /// As many bytes as a part of the rest very probably does not exceed.
+    fn with_room(&self, share: f64) -> f64 {
+        // The share itself varies, and so does the estimate that it is a share of.
+        let variance = share * self.effective_size + (share * self.deviation()).powi(2);
+        share + ROOM * variance.sqrt()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a page")]
+const fn whole_bytes(bytes: f64) -> usize {
+    bytes.clamp(0.0, PAGE) as usize
 }
 
 /// All hashes from one on, in at most so many parts of the same size.
@@ -111,6 +138,20 @@ mod tests {
         }
 
         #[test]
+        fn full_parts_cover_the_rest_too(
+            sizes in proptest::collection::vec(0usize..20_000, 0..200), last in 0u16..
+        ) {
+            let (parts, room) = Density::of(sizes.into_iter(), last).full_parts();
+            prop_assert!((1..=MAX_PARTS).contains(&parts.len()));
+            prop_assert!(room <= MB);
+            prop_assert_eq!(*parts[0].start(), last);
+            prop_assert_eq!(*parts[parts.len() - 1].end(), u16::MAX);
+            for pair in parts.windows(2) {
+                prop_assert_eq!(u32::from(*pair[0].end()) + 1, u32::from(*pair[1].start()));
+            }
+        }
+
+        #[test]
         fn whatever_the_first_page_was_like_the_rest_is_covered(
             sizes in proptest::collection::vec(0usize..400_000, 0..50), last in 0u16..
         ) {
@@ -130,10 +171,25 @@ mod tests {
     }
 
     #[test]
-    fn large_items_take_more_parts_because_less_is_known_of_them() {
+    fn larger_items_take_more_parts_because_less_is_known_of_them() {
         let count = |count, size| page(count, size, 16_384).parts().len();
         assert!(count(10_000, 104) < count(100, 10_400));
         assert!(count(100, 10_400) < count(3, 340_000));
+    }
+
+    #[test]
+    fn what_room_is_left_is_in_the_last_part() {
+        // Half of the hashes in the first megabyte; then a third.
+        let (parts, room) = page(10_000, 104, 36_000).full_parts();
+        assert_eq!(parts.len(), 1);
+        assert!((100_000..200_000).contains(&room), "{room}");
+        let (parts, room) = page(10_000, 104, 22_000).full_parts();
+        assert_eq!(parts.len(), 3);
+        assert!(parts[0].len() > 10 * parts[2].len() && room > 800_000, "{parts:?} {room}");
+        // Nothing but the hash that the page ended in.
+        let (parts, room) = page(10_000, 104, u16::MAX).full_parts();
+        assert_eq!(parts, [u16::MAX..=u16::MAX]);
+        assert!(room > 1_000_000, "{room}");
     }
 
     #[test]

@@ -14,24 +14,50 @@ pub(crate) fn actor(id: &ActorId) -> String {
 /// The actor itself.
 pub(crate) const ACTOR: &str = "ACTOR";
 
+/// What all sort keys begin with that have to do with properties. In their order: notes of large values, properties,
+/// texts of large values.
+pub(crate) const PROPERTIES: &str = "PROP";
+
+/// What sort keys of notes of large values begin with: they come before all properties.
+pub(crate) const LARGE_NOTE: &str = "PROP!";
+
 /// What sort keys of properties begin with.
 pub(crate) const PROPERTY: &str = "PROP#";
+
+/// What sort keys of the texts of large values begin with: they come after all properties.
+pub(crate) const LARGE_TEXT: &str = "PROP$";
 
 /// A property, plain or list: one key per name, so that a name is one or the other by construction. The name's hash
 /// comes first and spreads properties evenly over the range of keys, whatever they are called: so a listing can be read
 /// in equal parts at the same time.
 pub(crate) fn property(name: &Name) -> String {
+    format!("{PROPERTY}{}", spread(name))
+}
+
+/// The note that a property's value is large.
+pub(crate) fn large_note(name: &Name) -> String {
+    format!("{LARGE_NOTE}{}", spread(name))
+}
+
+/// The text of a property's large value.
+pub(crate) fn large_text(name: &Name) -> String {
+    format!("{LARGE_TEXT}{}", spread(name))
+}
+
+/// A name after its hash: in the same order among properties, notes and texts.
+fn spread(name: &Name) -> String {
     let digest = sha256_hex(name.as_str());
     let hash = digest.get(..HASH_DIGITS).unwrap_or_default();
-    format!("{PROPERTY}{hash}#{}", escape(name.as_str()))
+    format!("{hash}#{}", escape(name.as_str()))
 }
 
 /// How many hexadecimal digits of a name's hash its key begins with.
 const HASH_DIGITS: usize = 4;
 
-/// The name in a property's sort key; `None` when it is no such key.
+/// The name in the sort key of a property, or of the note or the text of its value; `None` when it is no such key.
 pub(crate) fn property_name(sort_key: &str) -> Option<String> {
-    let (_, escaped) = sort_key.strip_prefix(PROPERTY)?.split_once('#')?;
+    let spread = [PROPERTY, LARGE_NOTE, LARGE_TEXT].into_iter().find_map(|prefix| sort_key.strip_prefix(prefix))?;
+    let (_, escaped) = spread.split_once('#')?;
     Some(unescape(escaped))
 }
 
@@ -405,7 +431,11 @@ mod tests {
         fn a_property_is_found_by_its_hash_and_named_by_its_key(text in "[a-c\u{e9} ~]{1,12}", width in 0u16..100) {
             let name = Name::parse(&text).unwrap();
             let key = property(&name);
-            prop_assert_eq!(property_name(&key), Some(text));
+            prop_assert_eq!(property_name(&key), Some(text.clone()));
+            let (note, text_key) = (large_note(&name), large_text(&name));
+            let (low, high) = property_range(&(0..=u16::MAX));
+            prop_assert!(note < low && high < text_key);
+            prop_assert_eq!([property_name(&note), property_name(&text_key)], [Some(text.clone()), Some(text)]);
             let hash = property_hash(&key).unwrap();
             let inside = |range| { let (low, high) = property_range(&range); low < key && key < high };
             prop_assert!(inside(hash.saturating_sub(width)..=hash.saturating_add(width)));

@@ -23,6 +23,7 @@ mod identities;
 mod item;
 mod keys;
 mod known;
+mod large;
 mod listing;
 mod lists;
 mod log_view;

@@ -13,7 +13,6 @@ use serde_json::Value;
 
 use crate::actors::{actor_id, from_row};
 use crate::item::{Item, Row, text};
-use crate::properties::Stored;
 use crate::{ActorRecord, Store, StoreError, item, keys};
 
 /// How many look-up rows one search looks at: the actor and the property of each fill one batch of 100 keys.
@@ -57,13 +56,6 @@ impl Store {
             Value::Number(number) => Some(keys::property_lookup(name, &number.to_string())),
             _ => None,
         }
-    }
-
-    /// How many items of a transaction it takes, besides the property, to write this value over what was seen.
-    #[must_use]
-    pub fn lookup_writes(&self, name: &Name, seen: Option<&Stored>, value: &Value) -> usize {
-        let (old, new) = (seen.and_then(Stored::found_by), self.lookup_of(name, value));
-        if old == new.as_deref() { 0 } else { usize::from(old.is_some()) + usize::from(new.is_some()) }
     }
 
     /// What a transaction must write besides a property that owned the row in one partition and is to own the one in

@@ -25,6 +25,7 @@ enum SortKeys {
 }
 
 /// Where the next page begins.
+#[derive(Debug)]
 pub(crate) enum Position {
     Start,
     /// Right after this key.

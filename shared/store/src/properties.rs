@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde_json::Value;
 
 use crate::clients::client_key;
-use crate::item::{Item, Row, text};
+use crate::item::{Item, Row, number, text};
+use crate::large::{self, Gathered, TEXT_BYTES};
 use crate::lookups::FOUND_BY;
 use crate::store::key_of;
 use crate::transaction::Condition;
@@ -23,8 +24,17 @@ pub struct StoredProperty {
     pub value: Value,
     /// Changes with every write, never returns.
     pub version: String,
-    /// The partition of the look-up row it owns.
+    /// The rows it owns besides its own.
+    pub(crate) owned: Owned,
+}
+
+/// The rows that a property owns besides its own: written and removed in one transaction with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owned {
+    /// The partition of its look-up row.
     pub(crate) found_by: Option<String>,
+    /// The bytes of the row that holds its text, when its value is large.
+    pub(crate) large: Option<i64>,
 }
 
 /// What stands under a name: a plain value or a list, never both.
@@ -77,14 +87,7 @@ impl Stored {
         }
     }
 
-    /// The partition of the look-up row it owns.
-    pub(crate) fn found_by(&self) -> Option<&str> {
-        match self {
-            Self::Value(property) => property.found_by.as_deref(),
-            Self::List(_) => None,
-        }
-    }
-
+    /// What a row says that holds all there is under a name: no property whose value is large.
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
         if ListRecord::is_at(row) {
             return ListRecord::from_row(row).map(Self::List);
@@ -93,62 +96,115 @@ impl Stored {
             name: Home::of(row)?.1,
             value: row.json("value")?,
             version: row.text("version")?.to_owned(),
-            found_by: row.optional_text(FOUND_BY)?.map(str::to_owned),
+            owned: Owned::from_row(row)?,
         }))
+    }
+
+    /// The rows it owns besides its own.
+    pub(crate) fn owned(&self) -> Owned {
+        match self {
+            Self::Value(property) => property.owned.clone(),
+            Self::List(_) => Owned::default(),
+        }
+    }
+}
+
+impl Owned {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        let found_by = row.optional_text(FOUND_BY)?.map(str::to_owned);
+        Ok(Self { found_by, large: row.optional_number(TEXT_BYTES)? })
     }
 }
 
 impl Expect {
-    /// The same as a condition of DynamoDB, and that what is there owns this look-up row, or none.
-    pub(crate) fn owning(&self, found_by: Option<&str>) -> Condition {
-        match (self, found_by) {
-            (Self::Any, None) => {
-                Condition::new("attribute_not_exists(generation) AND attribute_not_exists(found_by)", [])
+    /// The same as a condition of DynamoDB, and that what is there owns these rows, and no others.
+    pub(crate) fn owning(&self, owned: &Owned) -> Condition {
+        let mut values = Vec::new();
+        let mut owns = Vec::new();
+        match &owned.found_by {
+            None => owns.push("attribute_not_exists(found_by)"),
+            Some(partition) => {
+                owns.push("found_by = :found_by");
+                values.push((":found_by", text(partition)));
             }
-            (Self::Any, Some(partition)) => {
-                Condition::new("attribute_not_exists(pk) OR found_by = :found_by", [(":found_by", text(partition))])
+        }
+        match owned.large {
+            None => owns.push("attribute_not_exists(text_bytes)"),
+            Some(bytes) => {
+                owns.push("text_bytes = :text_bytes");
+                values.push((":text_bytes", number(bytes)));
             }
-            (Self::Absent, _) => Condition::absent(),
-            (Self::Version(seen), None) => {
-                Condition::new("version = :seen AND attribute_not_exists(found_by)", [(":seen", text(seen))])
+        }
+        let owns = owns.join(" AND ");
+        match self {
+            Self::Absent => Condition::absent(),
+            Self::Any if *owned == Owned::default() => {
+                Condition::new(format!("attribute_not_exists(generation) AND {owns}"), values)
             }
-            (Self::Version(seen), Some(partition)) => {
-                let values = [(":seen", text(seen)), (":found_by", text(partition))];
-                Condition::new("version = :seen AND found_by = :found_by", values)
+            // What was deleted meanwhile took its rows along: those that stay as they are would be missing.
+            Self::Any => Condition::new(owns, values),
+            Self::Version(seen) => {
+                values.push((":seen", text(seen)));
+                Condition::new(format!("version = :seen AND {owns}"), values)
             }
         }
     }
 }
 
 impl Store {
-    /// The parts of a transaction that write a property and its look-up row; the property comes first.
+    /// The parts of a transaction that write a property and the rows it owns; the property comes first.
     pub(crate) fn put_value(
         &self,
         actor: &ActorId,
         name: &Name,
         value: &Value,
         version: &str,
-        (expect, found_by): (Expect, Option<&str>),
+        (expect, owned): (Expect, Owned),
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let found_by = found_by.filter(|_| expect != Expect::Absent);
-        let new = self.lookup_of(name, value);
-        let row = property_item(actor, name, value, version, new.as_deref());
-        let mut parts = vec![self.put_part(row, Some(expect.owning(found_by)))?];
-        parts.extend(self.move_lookup(actor, found_by, new.as_deref())?);
+        let owned = if expect == Expect::Absent { Owned::default() } else { owned };
+        let value_text = value.to_string();
+        let beside = large::text_row(actor, name, &value_text, version);
+        let new = Owned { found_by: self.lookup_of(name, value), large: beside.as_ref().map(large::row_bytes) };
+        let mut row = item::new(&keys::actor(actor), &keys::property(name));
+        row.insert("version".to_owned(), text(version));
+        row.extend(new.found_by.as_ref().map(|partition| (FOUND_BY.to_owned(), text(partition))));
+        row.extend(new.large.map(|bytes| (TEXT_BYTES.to_owned(), number(bytes))));
+        if new.large.is_none() {
+            row.insert("value".to_owned(), text(value_text));
+        }
+        let mut parts = vec![self.put_part(row, Some(expect.owning(&owned)))?];
+        parts.extend(self.move_lookup(actor, owned.found_by.as_deref(), new.found_by.as_deref())?);
+        parts.extend(self.move_large(actor, name, owned.large, beside)?);
         Ok(parts)
     }
 
-    /// The parts of a transaction that delete a property and its look-up row; the property comes first.
+    /// The parts of a transaction that delete a property and the rows it owns; the property comes first.
     pub(crate) fn delete_value(
         &self,
         actor: &ActorId,
         name: &Name,
-        (expect, found_by): (Expect, Option<&str>),
+        (expect, owned): (Expect, Owned),
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let key = item::key(&keys::actor(actor), &keys::property(name));
-        let mut parts = vec![self.delete_part(key, Some(expect.owning(found_by)))?];
-        parts.extend(self.move_lookup(actor, found_by, None)?);
+        let mut parts = vec![self.delete_part(key, Some(expect.owning(&owned)))?];
+        parts.extend(self.move_lookup(actor, owned.found_by.as_deref(), None)?);
+        parts.extend(self.move_large(actor, name, owned.large, None)?);
         Ok(parts)
+    }
+
+    /// How many items of a transaction it takes, besides the property, to write this value over what was seen.
+    #[must_use]
+    pub fn owned_writes(&self, name: &Name, seen: Option<&Stored>, value: &Value) -> usize {
+        let old = seen.map(Stored::owned).unwrap_or_default();
+        let found_by = self.lookup_of(name, value);
+        let lookups = if old.found_by == found_by {
+            0
+        } else {
+            usize::from(old.found_by.is_some()) + usize::from(found_by.is_some())
+        };
+        // The note and the text, whether they are written or removed.
+        let is_large = old.large.is_some() || large::is_large(&value.to_string());
+        lookups + if is_large { 2 } else { 0 }
     }
 
     /// What stands under a name now, strongly consistent: one call.
@@ -156,6 +212,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn stored_at(&self, actor: &ActorId, home: &Home, name: &Name) -> Result<Option<Stored>, StoreError> {
+        if *home == Home::Properties {
+            return Ok(self.whole(actor, Gathered::wanting([name.clone()])).await?.pop());
+        }
         let items = self.batch_get(vec![item::key(&keys::actor(actor), &home.key(name))]).await?;
         let Some(row) = items.first().map(Row::read).transpose()? else { return Ok(None) };
         if row.expired(self.now())? { Ok(None) } else { Stored::from_row(&row).map(Some) }
@@ -169,29 +228,32 @@ impl Store {
     pub async fn delete_properties(&self, actor: &ActorId, log: &LogView) -> Result<(), StoreError> {
         let before = self.known_head(actor, log).await?;
         self.sweep_owned(actor, keys::PROPERTY, false).await?;
+        self.sweep_large(actor).await?;
         self.log_end_of_all(actor, log, before, Scope::target(PROPERTIES)).await
     }
 
     /// Deletes what an actor owns and whose sort keys begin with `prefix` (anything, when empty), but the actor
     /// itself, its subscriptions to peers and, with `keep_notices`, what peers are still to be told.
     /// A list goes together with a job for its items, while nobody changes it: so no item is left that nothing leads to.
-    /// So does a property with its look-up row.
+    /// So does a property with its look-up row, and one with a large value with its text, unless all goes.
     pub(crate) async fn sweep_owned(
         &self,
         actor: &ActorId,
         prefix: &str,
         keep_notices: bool,
     ) -> Result<(), StoreError> {
-        let mut pages = self.pages(&keys::actor(actor), prefix, Some("pk, sk, generation, version, found_by"));
+        let mut pages =
+            self.pages(&keys::actor(actor), prefix, Some("pk, sk, generation, version, found_by, text_bytes"));
+        let is_large = |row: &Item| !prefix.is_empty() && row.contains_key(TEXT_BYTES);
         while let Some(items) = pages.next().await? {
             let (lists, rest): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|row| row.contains_key("generation"));
             for row in lists {
                 self.release_list(actor, ListRecord::from_keys(&Row(row))?).await?;
             }
             let (found, rest): (Vec<&Item>, Vec<&Item>) =
-                rest.into_iter().partition(|row| self.may_be_found(&Row(row)));
+                rest.into_iter().partition(|row| self.may_be_found(&Row(row)) || is_large(row));
             for row in found {
-                self.release_found(actor, &Row(row)).await?;
+                self.release_value(actor, &Row(row)).await?;
             }
             for row in rest.iter().map(|row| Row(row)) {
                 if row.text("sk").is_ok_and(|sk| sk.starts_with(keys::IDENTITIES)) {
@@ -220,10 +282,10 @@ impl Store {
         is_property && (row.0.contains_key(FOUND_BY) || Home::of(row).is_ok_and(|(_, name)| self.is_indexed(&name)))
     }
 
-    async fn release_found(&self, actor: &ActorId, row: &Row<'_>) -> Result<(), StoreError> {
+    async fn release_value(&self, actor: &ActorId, row: &Row<'_>) -> Result<(), StoreError> {
         let (home, name) = Home::of(row)?;
-        let found_by = row.optional_text(FOUND_BY)?.map(str::to_owned);
-        let guess = StoredProperty { name: name.clone(), value: Value::Null, version: String::new(), found_by };
+        let owned = Owned::from_row(row)?;
+        let guess = StoredProperty { name: name.clone(), value: Value::Null, version: String::new(), owned };
         self.release(actor, &home, name.clone(), HashMap::from([(name, Stored::Value(guess))])).await
     }
 
@@ -260,12 +322,4 @@ impl Store {
         }
         Ok(())
     }
-}
-
-fn property_item(actor: &ActorId, name: &Name, value: &Value, version: &str, found_by: Option<&str>) -> Item {
-    let mut row = item::new(&keys::actor(actor), &keys::property(name));
-    row.insert("value".to_owned(), text(value.to_string()));
-    row.insert("version".to_owned(), text(version));
-    row.extend(found_by.map(|partition| (FOUND_BY.to_owned(), text(partition))));
-    row
 }

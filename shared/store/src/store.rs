@@ -19,6 +19,9 @@ use crate::fence::Fence;
 use crate::item::Item;
 use crate::{StoreError, item};
 
+/// The most keys of one BatchGetItem: DynamoDB's limit.
+pub(crate) const MAX_BATCH_KEYS: usize = 100;
+
 /// How many batches of deletions are under way at once.
 const CONCURRENT_BATCHES: usize = 8;
 

@@ -1,5 +1,7 @@
 //! The parts of a transaction.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
@@ -12,17 +14,20 @@ const OPERATION: &str = "TransactWriteItems";
 
 /// What must be true of an item, as DynamoDB has it. A condition that fails returns the item.
 pub(crate) struct Condition {
-    expression: &'static str,
+    expression: Cow<'static, str>,
     values: Item,
 }
 
 impl Condition {
     /// A condition with its values (`:name`).
     pub(crate) fn new(
-        expression: &'static str,
+        expression: impl Into<Cow<'static, str>>,
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Self {
-        Self { expression, values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+        Self {
+            expression: expression.into(),
+            values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        }
     }
 
     /// The item is not there.
@@ -99,7 +104,7 @@ impl Store {
 
 fn split(condition: Option<Condition>) -> (Option<String>, Option<Item>) {
     let Some(Condition { expression, values }) = condition else { return (None, None) };
-    (Some(expression.to_owned()), (!values.is_empty()).then_some(values))
+    (Some(expression.into_owned()), (!values.is_empty()).then_some(values))
 }
 
 #[cfg(test)]

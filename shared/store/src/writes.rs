@@ -14,9 +14,10 @@ use tokio::time::Instant;
 use crate::changes::{Room, common_scope, moved_head};
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, size, text};
+use crate::large::Found;
 use crate::lists::ListRecord;
 use crate::log_view::ABSENCE;
-use crate::properties::{Expect, Stored};
+use crate::properties::{Expect, Owned, Stored};
 use crate::store::{Attempt, Cancelled, RESERVE, refused};
 use crate::transaction::Condition;
 use crate::{Home, ListChange, LogView, Store, StoreError, item, keys};
@@ -66,7 +67,8 @@ impl Write {
         }
     }
 
-    /// How many items of a transaction it takes, look-up rows ([`Store::lookup_writes`]) apart.
+    /// How many items of a transaction it takes, rows that a property owns besides ([`Store::owned_writes`])
+    /// apart.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
@@ -99,7 +101,7 @@ impl From<Vec<Write>> for Decision {
 /// How a commit ended.
 enum Commit {
     Done,
-    /// This is not as it was seen; this is what is there.
+    /// This is not as it was seen; this is what is there, if that is known.
     Stale(Name, Option<Box<Stored>>),
 }
 
@@ -144,7 +146,7 @@ impl Store {
             let (name, current) = match self.commit((actor, log), decision, &seen).await? {
                 Commit::Done => return Ok(Ok(output)),
                 Commit::Stale(name, Some(current)) => (name, Some(*current)),
-                // Deleted meanwhile; or an engine that does not say what stood in the way.
+                // Deleted meanwhile; or large; or an engine that does not say what stood in the way.
                 Commit::Stale(name, None) => {
                     let current = self.stored_at(actor, home, &name).await?;
                     (name, current)
@@ -185,8 +187,8 @@ impl Store {
         let mut parts = Parts { items: Vec::new(), names: Vec::new(), version: self.nonce() };
         for write in writes {
             let name = write.name().clone();
-            let found_by = seen.get(&name).and_then(Stored::found_by);
-            self.push(actor, write, found_by, &mut parts)?;
+            let owned = seen.get(&name).map(Stored::owned).unwrap_or_default();
+            self.push(actor, write, owned, &mut parts)?;
             parts.names.resize(parts.items.len(), name);
         }
         let mut pause = self.pauses();
@@ -346,20 +348,20 @@ impl Store {
         &self,
         actor: &ActorId,
         write: Write,
-        found_by: Option<&str>,
+        owned: Owned,
         Parts { items, version, .. }: &mut Parts,
     ) -> Result<(), StoreError> {
         match write {
             Write::PutValue(name, value) => {
-                items.extend(self.put_value(actor, &name, &value, version, (Expect::Any, found_by))?);
+                items.extend(self.put_value(actor, &name, &value, version, (Expect::Any, owned))?);
             }
             Write::ReplaceValue(name, value, seen) => {
                 let expect = seen.map_or(Expect::Absent, Expect::Version);
-                items.extend(self.put_value(actor, &name, &value, version, (expect, found_by))?);
+                items.extend(self.put_value(actor, &name, &value, version, (expect, owned))?);
             }
-            Write::DeleteValue(name) => items.extend(self.delete_value(actor, &name, (Expect::Any, found_by))?),
+            Write::DeleteValue(name) => items.extend(self.delete_value(actor, &name, (Expect::Any, owned))?),
             Write::DeleteSeen(name, seen) => {
-                items.extend(self.delete_value(actor, &name, (Expect::Version(seen), found_by))?);
+                items.extend(self.delete_value(actor, &name, (Expect::Version(seen), owned))?);
             }
             Write::ChangeList(ListChange { mut list, puts, deletes }) => {
                 let seen = std::mem::replace(&mut list.version, version.clone());
@@ -412,10 +414,12 @@ impl Parts {
     fn met(&self, reasons: Vec<(String, Option<Item>)>) -> Result<Option<Commit>, StoreError> {
         let failed = reasons.into_iter().zip(&self.names).find(|((code, _), _)| code == CONDITION_FAILED);
         let Some(((_, current), name)) = failed else { return Ok(None) };
-        let current = current.as_ref().map(|found| Stored::from_row(&Row::read(found)?)).transpose()?;
+        let current = current.as_ref().map(|found| Found::from_row(&Row::read(found)?)).transpose()?;
         Ok(Some(match current {
             Some(current) if current.version() == self.version => Commit::Done,
-            current => Commit::Stale(name.clone(), current.map(Box::new)),
+            Some(Found::Whole(current)) => Commit::Stale(name.clone(), Some(Box::new(current))),
+            // Its text is in another row.
+            Some(Found::Stub(_)) | None => Commit::Stale(name.clone(), None),
         }))
     }
 }

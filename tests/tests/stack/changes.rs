@@ -212,8 +212,8 @@ async fn what_does_not_fit_is_to_be_read_again() {
     ann.owner.post("/properties", &values(340_000, 10)).await.expect(201);
     assert_eq!(bob.told().await[4..], [json!("resync")]);
     assert_eq!(one.told().await[1..], [json!("resync")]);
-    ann.owner.post("/properties", &values(1, 97)).await.expect(201);
-    assert_eq!(bob.told().await[5].as_object().unwrap().len(), 97);
+    ann.owner.post("/properties", &values(1, 70)).await.expect(201);
+    assert_eq!(bob.told().await[5].as_object().unwrap().len(), 70);
     // A part of the list is more than an item of the log holds beside another.
     ann.owner.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
     let (old, new) = ("o".repeat(340_000), "n".repeat(340_000));

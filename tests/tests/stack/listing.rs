@@ -1,6 +1,7 @@
 //! All properties at once: what it costs by size, what it shows, and how parts of it add up.
 
 use actingweb_hooks::{App, HookError, Op, PropertyAccess, Verdict};
+use actingweb_protocol::sha256_hex;
 use actingweb_tests::{Answer, Calls, Owner, Site};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -14,8 +15,14 @@ fn app() -> App {
 
 /// Gives an actor `count` properties, as many at once as a request takes.
 async fn fill(owner: &Owner, count: usize, value: impl Fn(usize) -> Value) -> Map<String, Value> {
-    let all: Vec<(String, Value)> = (0..count).map(|n| (format!("p{n}"), value(n))).collect();
-    let at_once = (3_000_000 / (1 + value(0).to_string().len())).clamp(1, 97);
+    write(owner, (0..count).map(|n| (format!("p{n}"), value(n))).collect()).await
+}
+
+/// Gives an actor these properties, all of about the same size, as many at once as a request takes.
+async fn write(owner: &Owner, all: Vec<(String, Value)>) -> Map<String, Value> {
+    let size = all.first().map_or(0, |(_, value)| value.to_string().len());
+    // A large value takes three items of a transaction.
+    let at_once = (3_000_000 / (1 + size)).clamp(1, if size < 11_000 { 97 } else { 32 });
     for some in all.chunks(at_once) {
         owner.post("/properties", &Value::Object(some.iter().cloned().collect())).await.expect(201);
     }
@@ -27,7 +34,7 @@ async fn stored_bytes(site: &Site, owner: &Owner) -> usize {
     let rows = site.table().await;
     let is_property = |row: &&Value| {
         let begins = |name: &str, with: &str| row[name].as_str().is_some_and(|text| text.starts_with(with));
-        begins("pk", &format!("A#{}", owner.id)) && begins("sk", "PROP#")
+        begins("pk", &format!("A#{}", owner.id)) && begins("sk", "PROP")
     };
     let size = |value: &Value| value.as_str().map_or(2, str::len);
     let rows = rows.iter().filter(is_property).filter_map(Value::as_object);
@@ -55,20 +62,128 @@ async fn reading_everything_takes_one_call_per_megabyte_and_two_in_sequence() {
     }
 }
 
-/// The larger the values, the less a page of them says about the others: so the rest is read in more parts, up to sixteen,
-/// some of them empty. An empty one costs one unit of reading, a full one 250: parts are cheaper than a third call in
-/// sequence is slow.
+/// What it costs at most: one call to find the actor, one per MB, and `slack`.
+async fn assert_exact(site: &Site, owner: &Owner, written: &Map<String, Value>, slack: usize, what: &str) {
+    let megabytes = stored_bytes(site, owner).await.div_ceil(MB);
+    let (answer, calls) = read_all(site, owner).await;
+    assert!(answer.expect(200).json().as_object() == Some(written), "{what}: not what was written");
+    let spent = (calls.count(), calls.longest_chain());
+    assert!(
+        spent.0 <= 1 + megabytes + slack && spent.1 <= megabytes.min(2),
+        "{what}, {megabytes} MB: {spent:?}, {:?}",
+        calls.operations()
+    );
+}
+
+/// However large the values are: one call per MB, and two in sequence.
 #[tokio::test]
-async fn large_values_take_more_calls_but_none_in_sequence() {
-    for (count, size, at_most) in [(2_500, 1_000, 5), (250, 10_000, 7), (25, 100_000, 12), (14, 340_000, 18)] {
+async fn large_values_take_one_call_per_megabyte_and_two_in_sequence() {
+    let sizes = [
+        (1, 11_000),
+        (2, 349_900),
+        (90, 11_000),
+        (96, 11_000),
+        (3, 349_900),
+        (4, 300_000),
+        (10, 349_900),
+        (12, 340_000),
+        (14, 349_900),
+        (18, 270_000),
+        (40, 100_000),
+        (49, 100_000),
+        (220, 11_000),
+        (400, 11_000),
+        (460, 11_000),
+    ];
+    for (count, size) in sizes {
         let site = Site::of(app()).await;
         let ann = site.actor("ann").await;
         let written = fill(&ann, count, |n| json!(format!("{n}{}", "x".repeat(size)))).await;
-        let (answer, calls) = read_all(&site, &ann).await;
-        assert!(answer.expect(200).json() == Value::Object(written), "what was written");
-        let spent = (calls.count(), calls.longest_chain());
-        assert!(spent.0 <= at_most && spent.1 <= 2, "{count} values of {size} bytes: {spent:?}");
+        assert_exact(&site, &ann, &written, 0, &format!("{count} values of {size} bytes")).await;
     }
+}
+
+/// Values of a few KB are too small to be noted, and too large for exact estimates: the more of them, and the larger
+/// they are, the more parts the rest is read in; none of them in sequence.
+#[tokio::test]
+async fn values_of_some_kilobytes_take_few_calls_more() {
+    for (count, size) in [(1_000, 4_000), (700, 4_000), (2_500, 1_000), (350, 10_000), (200, 10_000)] {
+        let site = Site::of(app()).await;
+        let ann = site.actor("ann").await;
+        let written = fill(&ann, count, |n| json!(format!("{n}{}", "x".repeat(size)))).await;
+        let slack = match size {
+            1_000 => 1,
+            4_000 => 2,
+            _ => 3,
+        };
+        assert_exact(&site, &ann, &written, slack, &format!("{count} values of {size} bytes")).await;
+    }
+}
+
+/// Names whose hashes begin so.
+fn names(hash: &'static str) -> impl Iterator<Item = String> {
+    (0..).map(|n| format!("large{n}")).filter(move |name| sha256_hex(name).starts_with(hash))
+}
+
+/// Wherever large values stand among small ones, the first page tells of all of them.
+#[tokio::test]
+async fn large_values_among_small_ones_cost_nothing_more() {
+    let large = |hash, count: usize, size: usize| {
+        let value = move |name| (name, json!("x".repeat(size)));
+        names(hash).take(count).map(value).collect::<Vec<_>>()
+    };
+    let cases = [
+        (20_000, vec![large("00", 3, 340_000), large("ff", 3, 340_000)]),
+        (20_000, vec![large("00", 1, 340_000)]),
+        (20_000, vec![large("ff", 1, 20_000)]),
+        (20_000, vec![large("ff", 1, 340_000), large("8", 100, 12_000)]),
+        (12_000, vec![large("0", 6, 349_900), large("f", 3, 349_900)]),
+        (12_000, vec![large("f", 1, 11_000)]),
+        (1_000, vec![large("0", 200, 11_000), large("f", 100, 11_000), large("7", 3, 349_900)]),
+        (10, vec![large("fff", 12, 340_000)]),
+    ];
+    for (small, larges) in cases {
+        let site = Site::of(app()).await;
+        let ann = site.actor("ann").await;
+        let what = format!("{small} and {:?}", larges.iter().map(Vec::len).collect::<Vec<_>>());
+        let mut written = fill(&ann, small, |n| json!({ "n": n, "is": "small" })).await;
+        for some in larges {
+            written.extend(write(&ann, some).await);
+        }
+        assert_exact(&site, &ann, &written, 1, &what).await;
+    }
+}
+
+/// What was written before large values were kept apart is read as it was.
+#[tokio::test]
+async fn large_values_written_before_they_were_kept_apart_are_read() {
+    let site = Site::of(app()).await;
+    let ann = site.actor("ann").await;
+    let mut written = fill(&ann, 300, |n| json!(n)).await;
+    for (n, name) in names("").take(8).enumerate() {
+        let value = format!("{n}{}", "x".repeat(300_000));
+        let key = format!("PROP#{}#{name}", &sha256_hex(&name)[..4]);
+        let text = json!(value).to_string();
+        let item = json!({
+            "pk": { "S": format!("A#{}", ann.id) }, "sk": { "S": key }, "v": { "N": "1" },
+            "version": { "S": "before" }, "value": { "S": text },
+        });
+        site.put_item(&item).await;
+        written.insert(name, json!(value));
+    }
+    let (answer, calls) = read_all(&site, &ann).await;
+    assert!(answer.expect(200).json().as_object() == Some(&written));
+    assert!(calls.longest_chain() <= 3);
+    assert_eq!(parts(&ann, 100, "").await, written);
+    // The next write keeps it apart.
+    ann.put("/properties/large0", &json!("y".repeat(300_000))).await.expect(204);
+    ann.put("/properties/large1/x", &json!(1)).await.expect(204);
+    ann.delete("/properties/large2").await.expect(204);
+    written.insert("large0".to_owned(), json!("y".repeat(300_000)));
+    written.insert("large1".to_owned(), json!({ "x": 1 }));
+    written.remove("large2");
+    assert!(read_all(&site, &ann).await.0.json().as_object() == Some(&written));
+    assert_eq!(parts(&ann, 100, "").await, written);
 }
 
 #[tokio::test]
@@ -76,7 +191,9 @@ async fn more_than_five_megabytes_are_refused_unless_in_parts() {
     let site = Site::of(app()).await;
     let large = site.actor("ann").await;
     fill(&large, 16, |_| json!("x".repeat(340_000))).await;
-    large.get("/properties").await.problem(413);
+    let (answer, calls) = read_all(&site, &large).await;
+    answer.problem(413);
+    assert_eq!((calls.count(), calls.longest_chain()), (2, 1), "the notes of large values say enough");
     assert_eq!(parts(&large, 4, "").await.len(), 16);
 
     // Of many smaller values the first page says enough.

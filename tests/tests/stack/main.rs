@@ -24,6 +24,7 @@ mod faults;
 mod idempotency;
 mod indexed;
 mod isolation;
+mod large_values;
 mod late_writes;
 mod list_model;
 mod listing;

@@ -62,7 +62,8 @@ impl Group<'_> {
                 schema.map(|schema| self.schema(&format!("{noun}.{name}.{direction}"), schema.clone()))
             };
             let input = schema("input", hook.input_schema.as_ref());
-            let output = schema("output", hook.output_schema.as_ref()).unwrap_or(Value::Bool(true));
+            let output = hook.output_schema.as_ref().filter(|_| !hook.task); // a task's result is shown by the task
+            let output = schema("output", output).unwrap_or(Value::Bool(true));
             let summary = if hook.description.is_empty() { name } else { &hook.description };
             let mut answers = vec![Content::json(output)];
             if noun == "method" {

@@ -178,6 +178,14 @@ pub(super) fn parameters() -> Value {
             "schema": { "type": "string" },
             "example": "019ab2c3d4e56f7a8b9c0d1e2f3a4b5c",
         },
+        "service": {
+            "name": "service",
+            "in": "path",
+            "required": true,
+            "description": "A service's name, as `GET /{actor}/services` lists it.",
+            "schema": { "type": "string" },
+            "example": "github",
+        },
         "limit": {
             "name": "limit",
             "in": "query",

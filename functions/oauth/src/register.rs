@@ -76,7 +76,7 @@ pub(crate) fn describe(error: &Value) -> Operation {
             "client_name": { "type": "string", "minLength": 1, "maxLength": 100 },
             "redirect_uris": {
                 "type": "array", "minItems": 1, "maxItems": 20, "items": { "type": "string", "format": "uri" },
-                "description": "https, http to a loopback address, or a private-use scheme with a dot in it.",
+                "description": "https, http to a loopback address, or a private-use scheme with a dotted name.",
             },
             "token_endpoint_auth_method": { "enum": AUTH_METHODS },
             "grant_types": texts(),

@@ -5,6 +5,10 @@ use url::{Host, Url};
 /// The longest redirect URI, in bytes.
 pub const MAX_REDIRECT_URI_BYTES: usize = 2048;
 
+/// Schemes that browsers and systems act on themselves: no application's own.
+const NEVER: [&str; 11] =
+    ["about", "blob", "chrome", "data", "file", "filesystem", "ftp", "javascript", "vbscript", "ws", "wss"];
+
 /// A redirect URI that a client may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUri {
@@ -29,14 +33,14 @@ pub enum RedirectError {
     UserInfo,
     /// Anybody on the way could read the code.
     #[error(
-        "a redirect URI must be https, http to a loopback address (127.0.0.1, [::1], localhost), or of a private-use scheme with a dot in it, such as com.example.app:/callback"
+        "a redirect URI must be https, http to a loopback address (127.0.0.1, [::1], localhost), or of a private-use scheme that names its owner by a dotted name, such as com.example.app:/callback or app://example.com/callback"
     )]
     Scheme,
 }
 
 impl RedirectUri {
-    /// Reads a redirect URI: https; http to a loopback address (RFC 8252, 7.3); or of a private-use scheme named after a
-    /// domain (RFC 8252, 7.1).
+    /// Reads a redirect URI: https; http to a loopback address (RFC 8252, 7.3); or of a private-use scheme that is named
+    /// after a domain (RFC 8252, 7.1) or followed by a dotted name, as editors have it (`cursor://anysphere.cursor-mcp/…`).
     ///
     /// # Errors
     /// [`RedirectError`].
@@ -58,7 +62,8 @@ impl RedirectUri {
         let allowed = match url.scheme() {
             "https" => url.host().is_some(),
             "http" => is_loopback(&url),
-            scheme => scheme.contains('.'),
+            scheme if NEVER.contains(&scheme) => false,
+            scheme => scheme.contains('.') || url.host_str().is_some_and(|host| host.contains('.')),
         };
         if allowed { Ok(Self { text: text.to_owned(), url }) } else { Err(RedirectError::Scheme) }
     }
@@ -130,6 +135,7 @@ mod tests {
             "http://localhost:33418/",
             "com.example.app:/callback",
             "com.example.app://callback",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
         ] {
             assert_eq!(parse(good), Ok(good.to_owned()));
         }
@@ -140,6 +146,8 @@ mod tests {
             ("javascript:alert(1)", RedirectError::Scheme),
             ("data:text/html,x", RedirectError::Scheme),
             ("file:///etc/passwd", RedirectError::Scheme),
+            ("javascript://client.example/%0aalert(1)", RedirectError::Scheme),
+            ("file://client.example/x", RedirectError::Scheme),
             ("myapp://cb", RedirectError::Scheme),
             ("https://client.example/cb#x", RedirectError::Fragment),
             ("https://client.example/cb#", RedirectError::Fragment),

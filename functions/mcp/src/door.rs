@@ -44,15 +44,13 @@ impl<'a> Origins<'a> {
         Self { base: Url::parse(&state.base_url).ok(), allowed: &state.hooks.app().mcp.origins }
     }
 
-    /// Checks `Host` and `Origin`.
-    ///
-    /// The host is checked where the deployment has no TLS, as on a developer's machine: there a page can let its own name
-    /// lead here (DNS rebinding). With TLS that name would need our certificate, and proxies in front of the function,
-    /// such as a CDN, may rightly call it otherwise.
+    /// Checks `Host`, for requests that do something, where the deployment has no TLS, as on a developer's machine: there a
+    /// page can let its own name lead here (DNS rebinding). With TLS that name would need our certificate, and proxies in
+    /// front of the function, such as a CDN, may rightly call it otherwise.
     ///
     /// # Errors
     /// 403.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
         if self.base.as_ref().is_some_and(|base| base.scheme() == "http") {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
             let named = host.and_then(|host| Url::parse(&format!("http://{host}")).ok());
@@ -61,6 +59,14 @@ impl<'a> Origins<'a> {
                 return Err(Problem::forbidden("this server answers under its own name only"));
             }
         }
+        Ok(())
+    }
+
+    /// Checks `Origin`.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
         match headers.get(header::ORIGIN) {
             Some(origin) if !origin.to_str().is_ok_and(|origin| self.allows(origin)) => {
                 Err(Problem::forbidden("pages of this origin may not use this server"))

@@ -59,7 +59,7 @@ async fn mcp(state: AppState, catalog: Arc<Catalog>, request: Request) -> Respon
     if catalog.is_empty() {
         return Problem::not_found("this application offers nothing to AI clients").into_response();
     }
-    if let Err(problem) = Origins::of(&state).check(request.headers()) {
+    if let Err(problem) = Origins::of(&state).check_origin(request.headers()) {
         return problem.into_response();
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -74,6 +74,9 @@ async fn mcp(state: AppState, catalog: Arc<Catalog>, request: Request) -> Respon
 
 async fn post(state: AppState, catalog: Arc<Catalog>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
+    if let Err(problem) = Origins::of(&state).check_host(&parts.headers) {
+        return problem.into_response();
+    }
     let context = parts.extensions.get::<RequestContext>().cloned();
     let context = context.unwrap_or_else(|| RequestContext::new(&state, None, None));
     let visitor = match caller::admit(&state, &parts.headers, &context).await {

@@ -4,7 +4,7 @@ use actingweb_tests::Site;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const TAGS: &str = "actions,callbackcompression,callbacks,listproperties,methods,nestedproperties,onewaytrust,permissioncallback,permissionquery,resources,subscriptionresync,subscriptions,trust,trustpermissions";
+const TAGS: &str = "actions,callbackcompression,callbacks,listproperties,mcp,methods,nestedproperties,onewaytrust,permissioncallback,permissionquery,resources,subscriptionresync,subscriptions,trust,trustpermissions";
 const TYPE: &str = "urn:actingweb:example.com:demo";
 
 #[tokio::test]

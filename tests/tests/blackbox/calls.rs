@@ -30,9 +30,10 @@ async fn methods_and_actions_are_listed_with_their_schemas() {
         "process_batch",
         "summarize",
     ];
-    for (group, expected) in
-        [("methods", &methods[..]), ("actions", &["collect_entries", "log_message", "notify_peers", "send_notification"])]
-    {
+    for (group, expected) in [
+        ("methods", &methods[..]),
+        ("actions", &["collect_entries", "log_message", "notify_peers", "send_notification"]),
+    ] {
         let list = owner.get(&format!("/{group}")).await.expect(200).json();
         assert_eq!(list, owner.get(&format!("/{group}/")).await.expect(200).json());
         assert_eq!(list.as_object().map(serde_json::Map::len), Some(1), "{list}");

@@ -37,7 +37,7 @@ async fn create_actor(state: &AppState, incoming: &Incoming) -> Reply {
         Some(fields) => from_form(fields),
         None => from_json(incoming)?,
     };
-    let address = incoming.context.address.map(|address| address.to_string());
+    let address = incoming.context.address.map(actingweb_actor::network);
     let created = match state.actors.create(request, address.as_deref(), incoming.context.deadline).await {
         Ok(created) => created,
         Err(CreateError::Invalid(reason)) => return Err(Problem::bad_request(reason)),

@@ -32,7 +32,7 @@ pub(crate) async fn admit(state: &AppState, headers: &HeaderMap, context: &Reque
     let invalid = |reason: &str| unauthorized(state, Some("invalid_token"), reason);
     // Any other bearer, such as a trust's secret, names no actor.
     let token = Token::parse(bearer).map_err(|error| invalid(&error.to_string()))?;
-    let address = context.address.map(|address| address.to_string());
+    let address = context.address.map(actingweb_actor::network);
     let credentials = Credentials::Bearer(bearer.to_owned());
     let from = Presented { credentials: &credentials, address: address.as_deref() };
     let visit = state.actors.visit_at(Audience::Mcp, &token.actor, &from, Wanted::default(), context.deadline).await?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use actingweb_hooks::{AiClient, CallOutcome, HookFailure, McpCall, McpClient, McpHook, McpItem, Op};
+use actingweb_hooks::{AiClient, CallOutcome, HookFailure, McpCall, McpClient, McpHook, McpItem, Op, UriTemplate};
 use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::AppState;
 use rmcp::model::{
@@ -330,9 +330,11 @@ impl ServerHandler for Server {
         let catalog = &self.0.catalog;
         let single = catalog.resources.iter().map(|one| (&one.item, &one.uri));
         let families = catalog.templates.iter().map(|family| (&family.item, &family.uri));
+        let plain = UriTemplate::decoded(&uri);
         let found = single.chain(families).find_map(|(item, template)| {
             let values = template.read(&uri)?;
-            let usable = item.is_visible_to(kind) && self.may(Category::Resources, &uri, item);
+            let may = |uri: &str| self.may(Category::Resources, uri, item);
+            let usable = item.is_visible_to(kind) && may(&uri) && may(&plain);
             usable.then_some((item, values))
         });
         let Some((item, values)) = found else {

@@ -91,9 +91,13 @@ async fn come_back(state: &AppState, incoming: &Incoming, params: &Params, form:
 /// Somebody is who they say they are.
 async fn arrive(state: &AppState, incoming: &Incoming, returned: &Returned, profile: Profile) -> Reply {
     if let Purpose::Link { actor } = &returned.purpose {
-        let session = Session::of(state, incoming).await?;
-        if session.is_none_or(|session| session.actor.id().as_str() != actor) {
-            return Err(Problem::forbidden("somebody else is signed in at this browser by now: begin again"));
+        // With a form of another site's page browsers do not send the session's cookie. The answer to the question that
+        // follows brings it, and is held to it.
+        if !returned.provider.answers_by_form() {
+            let session = Session::of(state, incoming).await?;
+            if session.is_none_or(|session| session.actor.id().as_str() != actor) {
+                return Err(Problem::forbidden("somebody else is signed in at this browser by now: begin again"));
+            }
         }
         let display = &returned.provider.settings().display_name;
         return ask(state, incoming, actor, &identity_of(&profile), display).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actingweb_actor::{Caller, Once, Rate};
 use actingweb_hooks::{EmailEvent, Event, EventKind, Invocation};
+use actingweb_protocol::oauth::RedirectUri;
 use actingweb_providers::{Profile, plain_email};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json};
 use axum::Router;
@@ -206,7 +207,12 @@ async fn confirm_page(state: &AppState, incoming: &Incoming, token: &str) -> Rep
         escape(&state.base_url),
         hidden("verify", token),
     );
-    Ok(Page { title: "Confirm your e-mail address", body, leads_to: None }.reply(StatusCode::OK))
+    // Browsers hold the way back to the application to the page's policy.
+    let back = match &mailed.pending.purpose {
+        Purpose::Page(request) => RedirectUri::parse(&request.redirect_uri).ok(),
+        Purpose::Web { .. } | Purpose::Link { .. } => None,
+    };
+    Ok(Page { title: "Confirm your e-mail address", body, leads_to: back.as_ref() }.reply(StatusCode::OK))
 }
 
 /// The button was pressed: the identity gets its actor, and the browser goes on.

@@ -72,7 +72,7 @@ async fn sign_in(state: &AppState, incoming: &Incoming) -> Reply {
     }
     let unknown = "No actor has this address and this passphrase.";
     let Some(id) = actor_id(&state.base_url, actor) else { return Ok(again(StatusCode::FORBIDDEN, unknown)) };
-    let address = address.map(|address| address.to_string());
+    let address = address.map(actingweb_actor::network);
     let signed_in = state.actors.sign_in(&id, fields.first("passphrase"), address.as_deref(), deadline).await;
     match signed_in {
         Ok(actor) => {

@@ -57,7 +57,7 @@ pub use identities::{Identified, Identity, Linked};
 pub use lists::{ListEdit, ListError};
 pub use numbering::{Outstanding, Publishing};
 pub use once::Once;
-pub use rates::{Rate, RateLimits};
+pub use rates::{Rate, RateLimits, network};
 pub use readers::{access_of, readable};
 pub use requests::{Execution, Named, NamedRequest};
 pub use sign_in::SignInError;

@@ -90,7 +90,8 @@ impl Actors {
 }
 
 /// What counts as one address: of IPv6 the first 64 bits, since a subscriber has all of those below them.
-fn network(address: IpAddr) -> String {
+#[must_use]
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {

@@ -51,8 +51,10 @@ pub struct Assertion {
 #[must_use]
 pub fn plain_email(text: &str) -> Option<String> {
     let (local, domain) = text.trim().rsplit_once('@')?;
-    let odd = |c: char| c.is_control() || c.is_whitespace();
-    let fits = !local.is_empty() && !domain.is_empty() && text.len() <= 254 && !text.trim().chars().any(odd);
+    // What separates or wraps addresses in the header of a mail is part of none.
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "@,;:<>()[]\\\"".contains(c);
+    let fits =
+        !local.is_empty() && !domain.is_empty() && text.len() <= 254 && !local.chars().chain(domain.chars()).any(odd);
     fits.then(|| text.trim().to_lowercase())
 }
 

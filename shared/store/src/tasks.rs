@@ -7,6 +7,8 @@
 mod cancel;
 mod run;
 
+use std::time::Duration;
+
 use actingweb_protocol::task::{TaskCaller, TaskId, TaskProgress, TaskStatus};
 use actingweb_protocol::{ActorId, Name, Timestamp};
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -18,6 +20,9 @@ use crate::item::{Item, Row, number, text};
 use crate::store::{Cancelled, refused};
 use crate::transaction::Condition;
 use crate::{Store, StoreError, item, keys};
+
+/// How long after its end a task may seem to have no result, since the rows are not read as one.
+const TORN_FOR: Duration = Duration::from_secs(60);
 
 /// Which task of which actor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -206,13 +211,20 @@ impl Store {
         Ok((record, parts))
     }
 
-    /// How a task stands, and its sealed result, if it has one: one strongly consistent read. `None` when there is no
+    /// How a task stands, and its sealed result, if it has one: one strongly consistent read, and
+    /// one more of a task that has just ended and seems to have none. `None` when there is no
     /// such task, or no longer.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn task(&self, key: &TaskKey) -> Result<Option<(TaskRecord, Option<String>)>, StoreError> {
-        self.task_with(key, key.result()).await
+        let found = self.task_with(key, key.result()).await?;
+        // The two rows are not read as one: the result may have been written in between.
+        let torn = |(record, sealed): &(TaskRecord, Option<String>)| {
+            let is_new = self.now() < record.updated_at.plus(TORN_FOR);
+            record.status == TaskStatus::Completed && sealed.is_none() && is_new
+        };
+        if found.as_ref().is_some_and(torn) { self.task_with(key, key.result()).await } else { Ok(found) }
     }
 
     /// How a task stands, and what it is given, sealed.

@@ -163,7 +163,7 @@ impl Incoming {
 
     /// The client's address; failed attempts are counted by it.
     fn address(&self) -> Option<String> {
-        self.context.address.map(|address| address.to_string())
+        self.context.address.map(actingweb_actor::network)
     }
 
     fn admission_of(&self, state: &AppState, visit: Visit) -> Admission {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actingweb_actor::ActorError;
+use actingweb_protocol::task::LEASE;
 use actingweb_protocol::{ActorId, Deadline};
 use actingweb_store::TaskJob;
 use actingweb_web::AppState;
@@ -77,6 +78,11 @@ impl Round {
                     Err(error) => {
                         let (actor, action, task) = (&job.task.actor, &job.task.action, &job.task.id);
                         tracing::error!(%actor, %action, %task, %error, "task could not be run");
+                        // Else it would be the first of all that are due again and again.
+                        let store = state.actors.store().with_deadline(deadline);
+                        if let Err(error) = store.rest_task_job(&job, store.now().plus(LEASE)).await {
+                            tracing::error!(%actor, %action, %task, %error, "task could not be put off");
+                        }
                         false
                     }
                 }

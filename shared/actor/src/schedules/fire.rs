@@ -64,7 +64,10 @@ impl Actors {
         let Following { next, missed } = seen.timing.following(seen.created_at, planned_at, now);
         let next = next.filter(|next| seen.until.is_none_or(|until| *next <= until));
         let run = ScheduleRun { planned_at, fired_at: now, missed };
-        let input = self.open_input(&job.actor, seen)?;
+        let Ok(input) = self.open_input(&job.actor, seen) else {
+            let reason = "its input cannot be opened: its key is no longer among the deployment's keys".to_owned();
+            return Ok(store.suspend_schedule(job, seen, &reason).await?.then_some(Fired::Suspended(reason)));
+        };
         let input = self.seal_task_input(&seen.task_key(&job.actor, planned_at), &input)?;
         let task = store.fire_schedule(job, seen, (run, next), input).await?;
         Ok(task.map(|task| Fired::Task(Box::new(task))))

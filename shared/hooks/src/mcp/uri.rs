@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -39,6 +41,12 @@ pub enum UriTemplateError {
 }
 
 impl UriTemplate {
+    /// A URI in the form that its values are read in. What is denied must be judged by this form, too: `%65` is an `e`.
+    #[must_use]
+    pub fn decoded(uri: &str) -> Cow<'_, str> {
+        percent_decode_str(uri).decode_utf8_lossy()
+    }
+
     /// Reads a template.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use actingweb_protocol::task::{KEPT_FOR, LEASE, TaskId, TaskProgress, TaskStatus};
-use actingweb_protocol::{ActorId, Name, Timestamp};
+use actingweb_protocol::{ActorId, Deadline, Name, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
+use tokio::time::Instant;
 
 use super::{TaskKey, TaskRecord};
 use crate::deliveries::{DEAD_KEPT_FOR, Letter};
@@ -199,7 +200,10 @@ impl Store {
             self.update_part(seen.key.head(), expression, values, Some(as_seen))?,
             self.update_part(job.key(), "SET leased_until = :lease", leased, Some(Condition::present()))?,
         ];
-        let begun = self.task_transaction(parts).await?;
+        // Not repeated for so long that the lease would be over when it is written.
+        let soon = Deadline::after(Instant::now().into_std(), LEASE / 2);
+        let bounded = self.with_deadline(self.deadline.map_or(soon, |deadline| deadline.earlier(soon)));
+        let begun = bounded.task_transaction(parts).await?;
         Ok(begun.then(|| HeldTask { record, job: job.clone() }))
     }
 
@@ -243,17 +247,25 @@ impl Store {
     /// # Errors
     /// [`StoreError`]. Whether it ended is not known then; if not, it is run again when the lease has ended.
     pub async fn end_task(&self, held: &HeldTask, end: TaskEnd) -> Result<bool, StoreError> {
+        // What nobody wants any more is neither tried again nor a dead letter.
+        let unless_cancelled = matches!(end, TaskEnd::Again { .. } | TaskEnd::Failed { .. });
         let parts = match end {
             TaskEnd::Completed(result) => self.completed_parts(held, result)?,
             TaskEnd::Failed { problem, dead } => self.failed_parts(held, problem, dead)?,
-            TaskEnd::Cancelled => {
-                let mut parts = self.over_parts(held, TaskStatus::Cancelled, None, KEPT_FOR)?;
-                parts.extend(self.forget_input(&held.record)?);
-                parts
-            }
+            TaskEnd::Cancelled => self.cancelled_parts(held)?,
             TaskEnd::Again { at, problem } => self.queued_parts(held, at, problem)?,
         };
-        self.task_transaction(parts).await
+        if self.task_transaction(parts).await? {
+            return Ok(true);
+        }
+        // Somebody else's by now, or cancelled meanwhile: the first is refused here, too.
+        if unless_cancelled { self.task_transaction(self.cancelled_parts(held)?).await } else { Ok(false) }
+    }
+
+    fn cancelled_parts(&self, held: &HeldTask) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let mut parts = self.over_parts(held, TaskStatus::Cancelled, None, KEPT_FOR)?;
+        parts.extend(self.forget_input(&held.record)?);
+        Ok(parts)
     }
 
     fn completed_parts(&self, held: &HeldTask, result: Option<String>) -> Result<Vec<TransactWriteItem>, StoreError> {
@@ -317,8 +329,9 @@ impl Store {
                  problem = :problem REMOVE lease_until, cancel_at"
             }
         };
+        let own = if status == TaskStatus::Failed { held.own_and_wanted() } else { held.own() };
         Ok(vec![
-            self.update_part(held.record.key.head(), expression, values, Some(held.own()))?,
+            self.update_part(held.record.key.head(), expression, values, Some(own))?,
             self.delete_part(held.job.key(), None)?,
         ])
     }
@@ -343,7 +356,7 @@ impl Store {
                           problem = :problem REMOVE lease_until";
         let next = TaskJob { task: held.record.key.clone(), due: at };
         Ok(vec![
-            self.update_part(held.record.key.head(), expression, values, Some(held.own()))?,
+            self.update_part(held.record.key.head(), expression, values, Some(held.own_and_wanted()))?,
             self.delete_part(held.job.key(), None)?,
             self.put_part(next.item(), None)?,
         ])
@@ -425,6 +438,12 @@ impl HeldTask {
     /// It still is the holder's.
     fn own(&self) -> Condition {
         Condition::new("version = :held", [(":held", text(&self.record.version))])
+    }
+
+    /// It is, and nobody asked for its end.
+    fn own_and_wanted(&self) -> Condition {
+        let wanted = "version = :held AND attribute_not_exists(cancel_at)";
+        Condition::new(wanted, [(":held", text(&self.record.version))])
     }
 }
 

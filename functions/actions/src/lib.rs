@@ -31,6 +31,11 @@ async fn actions(State(state): State<AppState>, incoming: Incoming) -> Reply {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match (&name, rest.as_slice()) {
         (None, _) if incoming.verb != Verb::Get => return Err(Problem::method_not_allowed("GET")),
+        (_, ["tasks"]) if incoming.verb == Verb::Other => return Err(Problem::method_not_allowed("GET")),
+        (_, ["schedules"]) if incoming.verb == Verb::Other => return Err(Problem::method_not_allowed("GET, POST")),
+        (_, ["tasks" | "schedules", _]) if incoming.verb == Verb::Other => {
+            return Err(Problem::method_not_allowed("GET, DELETE"));
+        }
         (_, [] | ["tasks" | "schedules"] | ["tasks" | "schedules", _]) => {}
         _ => return Err(Problem::not_found("there is nothing below this name")),
     }

@@ -218,8 +218,12 @@ fn pick_up(tokens: &Value, error: &Value) -> Operation {
 /// What all of these may answer: they are for pages of some origins alone.
 fn fails(operation: Operation, error: &Value) -> Operation {
     operation
-        .reply(400, "What is asked for cannot be had.", [Content::json(error.clone())])
-        .reply(403, "Not from here.", [Content::json(error.clone()), Content::html()])
+        .reply(
+            400,
+            "What is asked for cannot be had.",
+            [Content::json(error.clone()), Content::html(), Content::problem()],
+        )
+        .reply(403, "Not from here.", [Content::json(error.clone()), Content::html(), Content::problem()])
         .reply(503, "Storage, a provider or a hook is not available.", [Content::json(error.clone())])
 }
 

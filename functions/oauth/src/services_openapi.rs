@@ -85,7 +85,11 @@ fn come_back(id: &str) -> Operation {
         .query("code", "What the service gave.", text())
         .query("error", "Why it gave none.", text())
         .reply(200, "The account is connected.", content())
-        .reply(400, "Nothing was begun, it has ended, or it began in another browser.", content())
+        .reply(
+            400,
+            "Nothing was begun, it has ended, or it began in another browser.",
+            content().into_iter().chain([Content::problem()]),
+        )
         .reply(403, "The owner did not allow it.", content())
         .reply(502, "The service failed, or did not accept the code.", content())
 }

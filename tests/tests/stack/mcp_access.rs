@@ -158,6 +158,25 @@ async fn a_change_of_rights_counts_from_the_next_request_on() {
     assert_eq!(assistant.names("tools/list", "tools").await, Vec::<String>::new(), "what REST denies, MCP denies");
 }
 
+/// `%65` is an `e`, and `%2F` a slash: hooks get what was meant, so rights are judged by it, too.
+#[tokio::test]
+async fn what_is_excluded_is_so_however_it_is_written() {
+    let (site, owner) = site().await;
+    let assistant = Assistant::connect(&site, &owner, "some").await;
+    let path = format!("/trust/some/oauth2_client:{}/permissions", assistant.client_id);
+    let rules = json!({ "resources": { "excluded_patterns": ["notes://public/secret*"] } });
+    let answer = owner.put(&path, &rules).await;
+    assert!(answer.status < 300, "{}", answer.body);
+    let reaches = async |uri: &str| {
+        let answer = assistant.ask("resources/read", json!({ "uri": uri })).await.json();
+        answer.get("error").is_none()
+    };
+    assert!(reaches("notes://public/1").await);
+    for uri in ["notes://public/secret1", "notes://public/s%65cret1", "notes://public/%73%65%63%72%65%74"] {
+        assert!(!reaches(uri).await, "{uri}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_is_about_its_own_actor_only() {
     let (site, ann) = site().await;

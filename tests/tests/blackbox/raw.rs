@@ -37,7 +37,20 @@ async fn exchange(site: &Site, head: &[u8], body: &[u8]) -> RawAnswer {
     let reply = String::from_utf8(reply).expect("a reply of text");
     let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((&reply, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    RawAnswer { status, head: head.to_owned(), body: body.to_owned() }
+    let is_chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked");
+    let body = if is_chunked { without_chunks(body) } else { body.to_owned() };
+    RawAnswer { status, head: head.to_owned(), body }
+}
+
+/// A body in chunks (RFC 9112, 7.1), as a function that streams sends it.
+fn without_chunks(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("the size of a chunk");
+        whole.push_str(&rest[..size]);
+        body = rest[size..].trim_start_matches("\r\n");
+    }
+    whole
 }
 
 #[tokio::test]

@@ -372,6 +372,9 @@ pub(crate) fn due_shard(id: &ActorId) -> u32 {
 /// What sort keys of tasks begin with.
 pub(crate) const TASK: &str = "TASK#";
 
+/// What rows of schedules begin with.
+pub(crate) const SCHEDULE: &str = "SCHED#";
+
 /// How a task of an action stands.
 pub(crate) fn task(action: &Name, id: &str) -> String {
     format!("{TASK}{}#{id}", escape(action.as_str()))

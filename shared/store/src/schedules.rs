@@ -335,6 +335,25 @@ impl Store {
         }
     }
 
+    /// Removes the schedules that a caller made until `before`.
+    pub(crate) async fn forget_schedules(
+        &self,
+        actor: &ActorId,
+        caller: &TaskCaller,
+        before: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut pages = self.pages(&keys::actor(actor), keys::SCHEDULE, None);
+        while let Some(items) = pages.next().await? {
+            for found in &items {
+                let record = ScheduleRecord::from_row(&Row::read(found)?)?;
+                if record.caller == *caller && record.created_at <= before {
+                    self.remove_schedule(actor, record).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Ends a schedule for good, with its job and its history. False when there is none any more.
     ///
     /// # Errors

@@ -235,6 +235,28 @@ impl Store {
         self.task_with(key, key.input()).await
     }
 
+    /// Removes the tasks that a caller asked for until `before`, whatever became of them. Who runs one finds it gone, and so
+    /// does its job.
+    pub(crate) async fn forget_tasks(
+        &self,
+        actor: &ActorId,
+        caller: &TaskCaller,
+        before: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut pages = self.pages(&keys::actor(actor), keys::TASK, None);
+        while let Some(items) = pages.next().await? {
+            let mut gone = Vec::new();
+            for found in &items {
+                let TaskRecord { key, caller: asked_by, created_at, .. } = TaskRecord::from_row(&Row::read(found)?)?;
+                if asked_by == *caller && created_at <= before {
+                    gone.extend([key.head(), key.input(), key.result()]);
+                }
+            }
+            self.batch_delete(gone).await?;
+        }
+        Ok(())
+    }
+
     async fn task_with(&self, key: &TaskKey, beside: Item) -> Result<Option<(TaskRecord, Option<String>)>, StoreError> {
         let (mut record, mut sealed) = (None, None);
         for found in &self.batch_get(vec![key.head(), beside]).await? {

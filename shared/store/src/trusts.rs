@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use actingweb_protocol::task::TaskCaller;
 use actingweb_protocol::{ActorId, PeerId, Timestamp};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
@@ -427,9 +428,8 @@ impl Store {
         }
     }
 
-    /// Removes what belongs to a peer whose relationship ended at `before`: its subscriptions, those to it, and what they
-    /// told. May be repeated, and
-    /// resumed by anyone.
+    /// Removes what belongs to a peer whose relationship ended at `before`: its subscriptions, those to it and what they
+    /// told, its schedules and tasks. May be repeated, and resumed by anyone.
     ///
     /// # Errors
     /// [`StoreError`]; what was removed by then stays removed.
@@ -441,6 +441,9 @@ impl Store {
         }
         self.forget_client(actor, peer).await?;
         self.forget_facts(actor, peer).await?;
+        let asked_by = TaskCaller::Peer(peer.to_string());
+        self.forget_schedules(actor, &asked_by, before).await?;
+        self.forget_tasks(actor, &asked_by, before).await?;
         self.end_feeds(actor, Some(peer), before).await
     }
 

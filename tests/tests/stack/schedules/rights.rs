@@ -96,6 +96,29 @@ async fn a_maker_without_rights_stops_its_schedule() {
     assert_eq!(scene.runs.all().len(), 3);
 }
 
+/// Whoever gets a relationship under the same id later did not ask for them.
+#[tokio::test]
+async fn schedules_and_tasks_end_with_the_relationship() {
+    let scene = Scene::new().await;
+    let ann = befriended(&scene).await;
+    ann.befriend("bob", "http://127.0.0.1:9/bob").await;
+    let every = json!({ "every": "PT1H" });
+    let bobs = by(&scene, "bob", Method::POST, "/actions/digest/schedules", Some(&every)).await.expect(201).json();
+    let anns = scene.make(every).await;
+    scene.pass(MINUTE * 60).await;
+    assert_eq!(scene.runs.all().len(), 2);
+    let tasks = async || scene.ann.get("/actions/digest/tasks").await.expect(200).json()["tasks"].clone();
+    assert_eq!(tasks().await.as_array().map(Vec::len), Some(2));
+
+    scene.ann.delete("/trust/friend/bob").await.expect(204);
+    scene.pass(MINUTE).await;
+    scene.ann.get(&path(&bobs)).await.problem(404);
+    scene.see(&anns).await;
+    assert_eq!(tasks().await.as_array().map(Vec::len), Some(1));
+    scene.pass(MINUTE * 60).await;
+    assert_eq!(scene.runs.all().len(), 3, "hers goes on, his does not");
+}
+
 #[tokio::test]
 async fn an_action_that_is_gone_stops_its_schedules() {
     let scene = Scene::new().await;

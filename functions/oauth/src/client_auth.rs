@@ -6,6 +6,7 @@ use actingweb_web::{AppState, Incoming, Verb};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
 
 use crate::error::OAuthError;
 use crate::limits;
@@ -126,6 +127,20 @@ impl From<Repeated> for OAuthError {
     fn from(repeated: Repeated) -> Self {
         Self::invalid_request(repeated.to_string())
     }
+}
+
+/// What clients send about a token, as the OpenAPI document describes it.
+pub(crate) fn token_form() -> Value {
+    json!({
+        "type": "object",
+        "required": ["token"],
+        "properties": {
+            "token": { "type": "string" },
+            "token_type_hint": { "type": "string" },
+            "client_id": { "type": "string" },
+            "client_secret": { "type": "string" },
+        },
+    })
 }
 
 #[cfg(test)]

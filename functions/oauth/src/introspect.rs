@@ -9,7 +9,7 @@ use axum::routing::any;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::client_auth::ClientRequest;
+use crate::client_auth::{ClientRequest, token_form};
 use crate::error::{OAuthReply, private};
 
 /// The routes of this part.
@@ -50,16 +50,6 @@ fn shown(base_url: &str, found: &Introspection) -> Value {
 
 /// Describes this path.
 pub(crate) fn describe(error: &Value) -> Operation {
-    let form = json!({
-        "type": "object",
-        "required": ["token"],
-        "properties": {
-            "token": { "type": "string" },
-            "token_type_hint": { "type": "string" },
-            "client_id": { "type": "string" },
-            "client_secret": { "type": "string" },
-        },
-    });
     let meaning = json!({
         "type": "object",
         "required": ["active"],
@@ -77,7 +67,7 @@ pub(crate) fn describe(error: &Value) -> Operation {
         },
     });
     Operation::post("introspect_token", "What a token of the asking client means (RFC 7662)")
-        .body(true, "The token. The client has to prove itself with its secret.", [Content::form(form)])
+        .body(true, "The token. The client has to prove itself with its secret.", [Content::form(token_form())])
         .reply(
             200,
             "What it means; `active` alone for any that is not good, or another client's.",

@@ -8,7 +8,7 @@ use axum::routing::any;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::client_auth::ClientRequest;
+use crate::client_auth::{ClientRequest, token_form};
 use crate::error::{OAuthReply, private};
 
 /// The routes of this part.
@@ -29,18 +29,8 @@ async fn revoke(State(state): State<AppState>, incoming: Incoming) -> OAuthReply
 
 /// Describes this path.
 pub(crate) fn describe(error: &Value) -> Operation {
-    let form = json!({
-        "type": "object",
-        "required": ["token"],
-        "properties": {
-            "token": { "type": "string" },
-            "token_type_hint": { "type": "string" },
-            "client_id": { "type": "string" },
-            "client_secret": { "type": "string" },
-        },
-    });
     Operation::post("revoke_token", "Ends a token and all that came of the same grant (RFC 7009)")
-        .body(true, "The token: an access token, a refresh token or a code.", [Content::form(form)])
+        .body(true, "The token: an access token, a refresh token or a code.", [Content::form(token_form())])
         .reply(200, "It is good for nothing, if it ever was.", [Content::json(json!({ "type": "object" }))])
         .with_headers(&["Cache-Control"])
         .reply(400, "A parameter is missing, or the token is another client's.", [Content::json(error.clone())])

@@ -284,7 +284,7 @@ async fn grants_behave_as_the_model_whatever_the_sequence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes: .ci/long runs it"]
 async fn grants_behave_as_the_model_in_many_sequences() {
     for seed in 100..300 {
         sequence(seed, 300).await;

@@ -6,10 +6,9 @@ use std::time::Duration;
 use actingweb_actor::SessionKind;
 use actingweb_hooks::{App, HookError};
 use actingweb_protocol::oauth::{Audience, TOKEN_PREFIX};
-use actingweb_store::ClientAuthMethod;
 use actingweb_testkit::fakes::FakeClock;
-use actingweb_tests::grants::{Grantee, REDIRECT_URI, VERIFIER, actor_of, new_client, session_of};
-use actingweb_tests::{Answer, Faults, Owner, Site};
+use actingweb_tests::grants::{Grantee, REDIRECT_URI, VERIFIER, actor_of, session_of};
+use actingweb_tests::{Answer, Owner, Site};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -19,12 +18,12 @@ pub(crate) fn app() -> App {
         .action("search", || Ok::<_, HookError>(json!({})))
 }
 
-async fn site() -> (Site, FakeClock) {
+pub(crate) async fn site() -> (Site, FakeClock) {
     let clock = FakeClock::new();
     (Site::with_clock(app(), Arc::new(clock.clone())).await, clock)
 }
 
-fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
     tokens[name].as_str().unwrap_or_else(|| panic!("no {name} in {tokens}"))
 }
 
@@ -34,14 +33,14 @@ pub(crate) async fn get(owner: &Owner, path: &str, bearer: &str) -> Answer {
 }
 
 /// Asserts that a token counts for nothing, and that its bearer is told how it could get another.
-async fn is_refused(owner: &Owner, token: &str) {
+pub(crate) async fn is_refused(owner: &Owner, token: &str) {
     let answer = get(owner, "/methods", token).await.problem(401);
     let challenge = answer.header("www-authenticate");
     assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""), "{challenge}");
 }
 
 /// Asserts an error of RFC 6749.
-fn refused(answer: Answer, status: u16, code: &str) {
+pub(crate) fn refused(answer: Answer, status: u16, code: &str) {
     let answer = answer.expect(status);
     assert_eq!(answer.json()["error"], code, "{}", answer.body);
     assert!(answer.json()["error_description"].as_str().is_some_and(|text| text.len() > 10), "{}", answer.body);
@@ -327,239 +326,4 @@ async fn clients_prove_themselves_in_the_header_or_in_the_form() {
     refused(Answer::of(json).await, 400, "invalid_request");
     let get = Answer::of(site.http.get(site.url("/oauth/token"))).await.expect(405);
     assert_eq!(get.header("allow"), "POST, OPTIONS");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_end_of_a_relationship_ends_its_grants_at_once_and_for_good() {
-    let (site, _) = site().await;
-    let (ann, bob) = (site.actor("ann").await, site.actor("bob").await);
-    let client = Grantee::public(&site).await;
-    let (of_ann, of_bob) =
-        (client.tokens(&ann, Audience::Rest, "friend").await, client.tokens(&bob, Audience::Rest, "friend").await);
-    let waiting = client.consent(&ann, Audience::Rest, "friend").await;
-    ann.delete(&format!("/trust/friend/oauth2_client:{}", client.id)).await.expect(204);
-    is_refused(&ann, text(&of_ann, "access_token")).await;
-    // Another relationship brings nothing of the old one back, removed or not.
-    let renewed = client.tokens(&ann, Audience::Rest, "viewer").await;
-    for _ in 0..2 {
-        is_refused(&ann, text(&of_ann, "access_token")).await;
-        refused(client.refresh(text(&of_ann, "refresh_token")).await, 400, "invalid_grant");
-        refused(client.exchange(&waiting).await, 400, "invalid_grant");
-        get(&ann, "/methods", text(&renewed, "access_token")).await.expect(200);
-        // Nobody else's grants are touched, nor is the client.
-        get(&bob, "/methods", text(&of_bob, "access_token")).await.expect(200);
-        site.drain().await;
-    }
-    let store = site.state().actors.store();
-    let left = store.client_grants(actor_of(&site, &ann).await.id(), None).await.unwrap();
-    assert_eq!(left.len(), 1, "{left:?}");
-    client.refresh(text(&of_bob, "refresh_token")).await.expect(200);
-    // The client itself may end it, too.
-    let own = format!("/trust/viewer/oauth2_client:{}", client.id);
-    Answer::of(ann.anonymous(Method::DELETE, &own).bearer_auth(text(&renewed, "access_token"))).await.expect(204);
-    is_refused(&ann, text(&renewed, "access_token")).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_actor_takes_its_grants_and_its_clients_along() {
-    let (site, _) = site().await;
-    let (ann, bob) = (site.actor("ann").await, site.actor("bob").await);
-    let clients = site.state().actors.clients();
-    let owned =
-        clients.create_owned(&actor_of(&site, &ann).await, new_client(ClientAuthMethod::SecretPost), "friend").await;
-    let owned = owned.unwrap();
-    let client = Grantee::known(&site, owned.client.id.clone(), owned.secret.clone());
-    let (of_ann, of_bob) =
-        (client.tokens(&ann, Audience::Rest, "friend").await, client.tokens(&bob, Audience::Rest, "friend").await);
-    let session = session_of(&site, &ann).await;
-    ann.delete("").await.expect(204);
-    for token in [text(&of_ann, "access_token"), &session] {
-        get(&ann, "/methods", token).await.problem(404);
-    }
-    refused(client.refresh(text(&of_ann, "refresh_token")).await, 400, "invalid_grant");
-    get(&bob, "/methods", text(&of_bob, "access_token")).await.expect(200);
-    site.drain().await;
-    let left = format!("{:?}", site.table().await);
-    assert!(!left.contains("OWNED#") && !left.contains(&format!("C#{}", client.id)), "{left}");
-    is_refused(&bob, text(&of_bob, "access_token")).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owners_client_acts_for_itself_at_its_owners_actor() {
-    let (site, _) = site().await;
-    let (ann, bob) = (site.actor("ann").await, site.actor("bob").await);
-    let actor = actor_of(&site, &ann).await;
-    let clients = site.state().actors.clients();
-    let owned = clients.create_owned(&actor, new_client(ClientAuthMethod::SecretPost), "friend").await.unwrap();
-    let client = Grantee::known(&site, owned.client.id.clone(), owned.secret.clone());
-    let rest = site.url("/");
-    let fields = [("grant_type", "client_credentials"), ("resource", rest.as_str())];
-    let tokens = client.ask("/oauth/token", &fields).await.expect(200).json();
-    assert_eq!((tokens.get("refresh_token"), &tokens["trust_type"]), (None, &json!("friend")));
-    assert_eq!(tokens["actor_id"], ann.id.as_str());
-    get(&ann, "/actions", text(&tokens, "access_token")).await.expect(200);
-    get(&ann, "/trust", text(&tokens, "access_token")).await.problem(403);
-    is_refused(&bob, text(&tokens, "access_token")).await;
-    // Whoever registered by itself is nobody's.
-    let stranger = Grantee::confidential(&site).await;
-    refused(stranger.ask("/oauth/token", &fields).await, 400, "unauthorized_client");
-    refused(Grantee::public(&site).await.ask("/oauth/token", &fields).await, 400, "unauthorized_client");
-
-    let other = clients.rotate_secret(&actor_of(&site, &bob).await, &owned.client.key).await.unwrap();
-    assert_eq!(other, None, "somebody else's client");
-    let secret = clients.rotate_secret(&actor, &owned.client.key).await.unwrap();
-    refused(client.ask("/oauth/token", &fields).await, 401, "invalid_client");
-    let client = Grantee::known(&site, owned.client.id.clone(), secret);
-    client.ask("/oauth/token", &fields).await.expect(200);
-    get(&ann, "/actions", text(&tokens, "access_token")).await.expect(200);
-
-    assert_eq!(clients.list(&actor).await.unwrap().len(), 1);
-    assert!(!clients.delete(&actor_of(&site, &bob).await, &owned.client.key).await.unwrap());
-    assert!(clients.delete(&actor, &owned.client.key).await.unwrap());
-    is_refused(&ann, text(&tokens, "access_token")).await;
-    refused(client.ask("/oauth/token", &fields).await, 401, "invalid_client");
-    assert_eq!(ann.get("/trust").await.expect(200).json(), json!([]));
-    assert_eq!(clients.list(&actor).await.unwrap().len(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_is_a_peer_that_is_never_called() {
-    let (site, _) = site().await;
-    let ann = site.actor("ann").await;
-    let client = Grantee::public(&site).await;
-    let tokens = client.tokens(&ann, Audience::Rest, "friend").await;
-    let access = text(&tokens, "access_token");
-    let peer = format!("oauth2_client:{}", client.id);
-    let subscribe = |granularity: &str| {
-        let body = json!({ "target": "properties", "granularity": granularity });
-        let request = ann.anonymous(Method::POST, &format!("/subscriptions/{peer}"));
-        Answer::of(request.bearer_auth(access).json(&body))
-    };
-    subscribe("high").await.problem(400);
-    let subscription = subscribe("none").await.expect(201).json();
-    ann.put("/properties/public", &json!({ "motto": "hello" })).await.expect(204);
-    site.drain().await;
-    let path = format!("/subscriptions/{peer}/{}", subscription["subscriptionid"].as_str().unwrap());
-    get(&ann, &path, access).await.expect(200);
-
-    let own = format!("/trust/friend/{peer}");
-    ann.put(&own, &json!({ "baseuri": "https://elsewhere.example/x" })).await.problem(400);
-    ann.post(&format!("{own}/secret"), &json!({})).await.problem(409);
-    // A secret of its own choice would outlive its tokens.
-    let secret = json!({ "secret": "0123456789abcdef0123456789abcdef" });
-    Answer::of(ann.anonymous(Method::POST, &own).bearer_auth(access).json(&secret)).await.problem(403);
-    let to_it = json!({ "peerid": peer, "target": "properties" });
-    assert!((400..500).contains(&ann.post("/subscriptions", &to_it).await.status));
-    // Nobody takes the place of a client.
-    let ask = json!({ "baseuri": "http://127.0.0.1:9/x", "id": format!("{peer}x") });
-    Answer::of(ann.anonymous(Method::POST, "/trust/friend").json(&ask)).await.problem(400);
-    ann.delete(&path).await.expect(204);
-    ann.delete(&own).await.expect(204);
-    site.drain().await;
-    let stored = format!("{:?}", site.table().await);
-    assert!(!stored.contains("OUT#"), "nothing is owed to it: {stored}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_stored_is_a_token_or_a_secret() {
-    let (site, _) = site().await;
-    let ann = site.actor("ann").await;
-    let client = Grantee::confidential(&site).await;
-    let code = client.consent(&ann, Audience::Rest, "friend").await;
-    let first = client.exchange(&code).await.expect(200).json();
-    let second = client.refresh(text(&first, "refresh_token")).await.expect(200).json();
-    let stored = format!("{:?}", site.table().await);
-    assert!(stored.contains("AUTH#"), "{stored}");
-    let mut secrets = vec![code, client.secret.clone().unwrap()];
-    for tokens in [&first, &second] {
-        secrets.extend(["access_token", "refresh_token"].map(|name| text(tokens, name).to_owned()));
-    }
-    for secret in secrets {
-        let secret = secret.rsplit('.').next().unwrap();
-        assert!(!stored.contains(secret), "{secret}: {stored}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_nobody_lets_act_is_forgotten_within_a_day() {
-    let (site, clock) = site().await;
-    let ann = site.actor("ann").await;
-    let (used, unused) = (Grantee::public(&site).await, Grantee::public(&site).await);
-    let tokens = used.tokens(&ann, Audience::Rest, "friend").await;
-    clock.advance(Duration::from_secs(24 * 3600));
-    refused(unused.refresh("nonsense").await, 401, "invalid_client");
-    used.refresh(text(&tokens, "refresh_token")).await.expect(200);
-}
-
-#[tokio::test]
-async fn tokens_keep_their_budgets() {
-    let (site, _) = site().await;
-    let ann = site.actor("ann").await;
-    ann.put("/properties/public", &json!({ "motto": "hello" })).await.expect(204);
-    let client = Grantee::public(&site).await;
-    let code = client.consent(&ann, Audience::Rest, "friend").await;
-    let (answer, calls) = site.meter().measure(client.exchange(&code)).await;
-    let tokens = answer.expect(200).json();
-    assert_eq!((calls.count(), calls.longest_chain()), (2, 2), "exchange: {:?}", calls.operations());
-    let (answer, calls) = site.meter().measure(client.refresh(text(&tokens, "refresh_token"))).await;
-    answer.expect(200);
-    assert_eq!((calls.count(), calls.longest_chain()), (2, 2), "refresh: {:?}", calls.operations());
-    let (answer, calls) = site.meter().measure(client.refresh(text(&tokens, "refresh_token"))).await;
-    let tokens = answer.expect(200).json();
-    assert_eq!(calls.count(), 1, "the same again: {:?}", calls.operations());
-    // As for any other credential.
-    for path in ["/methods", "/properties/public"] {
-        let (answer, calls) = site.meter().measure(get(&ann, path, text(&tokens, "access_token"))).await;
-        assert!(matches!(answer.status, 200 | 403), "{}", answer.body);
-        assert_eq!((calls.count(), calls.longest_chain()), (1, 1), "{path}: {:?}", calls.operations());
-    }
-    let session = session_of(&site, &ann).await;
-    let (answer, calls) = site.meter().measure(get(&ann, "/properties/public", &session)).await;
-    answer.expect(200);
-    assert_eq!((calls.count(), calls.longest_chain()), (1, 1), "a session: {:?}", calls.operations());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_reply_of_storage_loses_no_client() {
-    let (site, clock) = site().await;
-    let ann = site.actor("ann").await;
-    let client = Grantee::public(&site).await;
-    let lose = |operation: &str| {
-        let lost = Faults { drop_reply_after_apply: 1.0, ..Faults::none() };
-        site.meter().reset();
-        site.meter().inject(lost.on([operation]).at_most(1));
-    };
-    lose("TransactWriteItems");
-    let code = client.consent(&ann, Audience::Rest, "friend").await;
-    lose("PutItem");
-    let first = client.exchange(&code).await.expect(200).json();
-    assert_eq!(site.meter().calls().faulted(), 1);
-    lose("PutItem");
-    let second = client.refresh(text(&first, "refresh_token")).await.expect(200).json();
-    assert_eq!(site.meter().calls().faulted(), 1);
-    clock.advance(Duration::from_secs(61));
-    client.refresh(text(&second, "refresh_token")).await.expect(200);
-    get(&ann, "/methods", text(&second, "access_token")).await.expect(200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_was_current_when_it_came_gets_on_however_far_others_have_got() {
-    let (site, _) = site().await;
-    let ann = site.actor("ann").await;
-    let client = Grantee::public(&site).await;
-    let first = client.tokens(&ann, Audience::Rest, "friend").await;
-    // It has read the row, and waits; meanwhile another refreshes twice.
-    let held = site.meter().hold_calls("PutItem", 1);
-    let slow = client.refresh(text(&first, "refresh_token"));
-    let others = async {
-        held.arrived().await;
-        let second = client.refresh(text(&first, "refresh_token")).await.expect(200).json();
-        let third = client.refresh(text(&second, "refresh_token")).await.expect(200).json();
-        held.release();
-        third
-    };
-    let (slow, third) = tokio::join!(slow, others);
-    let tokens = slow.expect(200).json();
-    assert_eq!(tokens["refresh_token"], third["refresh_token"]);
-    client.refresh(text(&tokens, "refresh_token")).await.expect(200);
 }

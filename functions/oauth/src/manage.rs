@@ -254,7 +254,7 @@ pub(crate) fn grant_schema() -> Value {
         "required": ["id", "kind", "resource", "scope", "created_at", "refreshed_at", "expires_at"],
         "properties": {
             "id": text(),
-            "kind": { "enum": ["client", "credentials", "session", "browser"] },
+            "kind": { "enum": ["client", "credentials", "session", "page", "browser"] },
             "client_id": maybe(),
             "client_name": maybe(),
             "peerid": { "type": ["string", "null"], "description": "The client below `/trust`." },

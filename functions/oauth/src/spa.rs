@@ -1,5 +1,6 @@
 //! `/oauth/config`, `/oauth/session` and `/oauth/spa/…`: single-page and native applications sign people in.
 
+use actingweb_actor::grants::SessionKind;
 use actingweb_actor::{Once, Rate};
 use actingweb_protocol::ActorId;
 use actingweb_providers::Provider;
@@ -125,8 +126,11 @@ async fn get_session(State(state): State<AppState>, incoming: Incoming) -> Respo
 
 /// Who carries the token: a bearer, else a cookie.
 async fn session(state: &AppState, incoming: &Incoming) -> SpaReply {
-    let token = bearer(incoming).or_else(|| spa_cookies::access(incoming)).unwrap_or_default();
-    let holder = state.actors.grants().session_holder(token, incoming.context.deadline).await?;
+    let (token, kind) = match bearer(incoming) {
+        Some(token) => (token, SessionKind::Tokens),
+        None => (spa_cookies::access(incoming).unwrap_or_default(), SessionKind::Cookies),
+    };
+    let holder = state.actors.grants().session_holder(token, kind, incoming.context.deadline).await?;
     let body = match holder {
         None => json!({ "authenticated": false, "message": "nobody is signed in" }),
         Some((actor, ends)) => {

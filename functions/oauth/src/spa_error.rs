@@ -88,6 +88,7 @@ impl From<GrantError> for SpaError {
     fn from(error: GrantError) -> Self {
         match error {
             GrantError::Actor(error) => error.into(),
+            GrantError::InvalidRequest(reason) => Self::bad(reason),
             other => Self::unauthorized(other.to_string()),
         }
     }

@@ -1,6 +1,6 @@
 //! `POST /oauth/spa/token`: tokens for applications, by one of several proofs.
 
-use actingweb_actor::grants::{Issued, SESSION_LIFETIME, SessionKind};
+use actingweb_actor::grants::{GrantError, Issued, SESSION_LIFETIME, SessionKind};
 use actingweb_actor::{Actor, Once, Rate};
 use actingweb_protocol::oauth::CodeChallenge;
 use actingweb_web::{AppState, Incoming};
@@ -35,36 +35,53 @@ pub(crate) async fn token(state: &AppState, incoming: &Incoming) -> SpaReply {
     }
 }
 
-fn delivery(body: &Map<String, Value>, default: Delivery) -> Result<Delivery, SpaError> {
+/// How the tokens are wanted, if the body says.
+fn delivery(body: &Map<String, Value>) -> Result<Option<Delivery>, SpaError> {
+    let wrong = || SpaError::bad("`token_delivery` must be json, cookie or hybrid");
     match text(body, "token_delivery") {
-        "" => Ok(default),
-        name => Delivery::parse(name).ok_or_else(|| SpaError::bad("`token_delivery` must be json, cookie or hybrid")),
+        "" => Ok(None),
+        name => Delivery::parse(name).map(Some).ok_or_else(wrong),
     }
 }
 
-/// The next tokens of a session. What came in a cookie goes back into one, and never into the body, unless it was asked
-/// for as hybrid: then the access token alone does.
+/// What is due to a session: one in cookies stays there, and no other gets there. What came in a cookie goes back into one.
+fn check_delivery(kind: SessionKind, in_cookie: bool, wanted: Option<Delivery>) -> Result<(), GrantError> {
+    match (kind, in_cookie, wanted) {
+        (SessionKind::Tokens, true, Some(Delivery::Json)) => {
+            Err(GrantError::InvalidRequest("a token that came in a cookie is never told to scripts"))
+        }
+        (SessionKind::Tokens, _, Some(Delivery::Cookie)) => {
+            Err(GrantError::InvalidRequest("this session's tokens are not for cookies: sign in with cookies instead"))
+        }
+        (SessionKind::Tokens, ..) | (_, true, None | Some(Delivery::Cookie)) => Ok(()),
+        (_, true, Some(_)) => Err(GrantError::InvalidRequest("the tokens of a session in cookies are never told")),
+        (_, false, _) => Err(GrantError::InvalidGrant("this token counts in its cookie alone")),
+    }
+}
+
+/// The next tokens of a session, in the way that it began with.
 async fn refresh(state: &AppState, incoming: &Incoming, body: &Map<String, Value>) -> SpaReply {
     let named = Some(text(body, "refresh_token")).filter(|token| !token.is_empty());
-    let (token, default) = match (named, spa_cookies::refresh(incoming)) {
-        (Some(token), _) => (token, Delivery::Json),
-        (None, Some(token)) => (token, Delivery::Cookie),
+    let (token, in_cookie) = match (named, spa_cookies::refresh(incoming)) {
+        (Some(token), _) => (token, false),
+        (None, Some(token)) => (token, true),
         (None, None) => return Err(SpaError::bad("`refresh_token` is missing, in the body and among the cookies")),
     };
-    let delivery = match (default, delivery(body, default)?) {
-        (Delivery::Cookie, Delivery::Json) => {
-            return Err(SpaError::bad("a token that came in a cookie is never told to scripts"));
-        }
-        (_, delivery) => delivery,
-    };
-    let issued = match state.actors.grants().refresh_session(token, incoming.context.deadline).await {
-        Ok(issued) => issued,
+    let wanted = delivery(body)?;
+    let may = |kind| check_delivery(kind, in_cookie, wanted);
+    let (kind, issued) = match state.actors.grants().refresh_session(token, may, incoming.context.deadline).await {
+        Ok(refreshed) => refreshed,
         Err(error) => {
             count(state, incoming, Rate::TokenFailure).await?;
             return Err(error.into());
         }
     };
-    Ok(reply(state, &issued, delivery, None, None))
+    let usual = match (kind, in_cookie) {
+        (SessionKind::Tokens, false) => Delivery::Json,
+        (SessionKind::Tokens, true) => Delivery::Hybrid,
+        _ => Delivery::Cookie,
+    };
+    Ok(reply(state, &issued, wanted.unwrap_or(usual), None, None))
 }
 
 /// An id_token that a native app was given by a provider's own library. It counts once.
@@ -92,7 +109,7 @@ async fn assertion(state: &AppState, incoming: &Incoming, body: &Map<String, Val
     if !state.actors.use_once(&found.id, counts_for, deadline).await? {
         return Err(SpaError::bad("the assertion was used before"));
     }
-    let delivery = delivery(body, Delivery::Json)?;
+    let delivery = delivery(body)?.unwrap_or_default();
     match admit(state, incoming, &found.profile).await? {
         Admitted::Actor(actor) => deliver(state, &actor, delivery, found.profile.email, None).await,
         Admitted::NeedsEmail => {
@@ -136,7 +153,11 @@ pub(crate) async fn deliver(
     email: Option<String>,
     redirect_url: Option<&str>,
 ) -> SpaReply {
-    let issued = state.actors.grants().open_session(actor, SessionKind::Tokens).await?;
+    let kind = match delivery {
+        Delivery::Cookie => SessionKind::Cookies,
+        Delivery::Json | Delivery::Hybrid => SessionKind::Tokens,
+    };
+    let issued = state.actors.grants().open_session(actor, kind).await?;
     let email = email.unwrap_or_else(|| actor.creator().to_owned());
     Ok(reply(state, &issued, delivery, Some(&email), redirect_url))
 }

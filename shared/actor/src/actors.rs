@@ -275,7 +275,10 @@ impl Actors {
         }
         let recognised = match (from.credentials, &secret) {
             (Credentials::Bearer(text), secret) if text.starts_with(TOKEN_PREFIX) => {
-                Some(tokens::recognise(secret.as_ref(), &snapshot, audience, self.clock.now()))
+                Some(tokens::recognise((secret.as_ref(), false), &snapshot, audience, self.clock.now()))
+            }
+            (Credentials::Cookie(_), secret) => {
+                Some(tokens::recognise((secret.as_ref(), true), &snapshot, audience, self.clock.now()))
             }
             _ => None,
         };
@@ -354,7 +357,7 @@ impl Actors {
                 _ if may_have_trustee(record, token) && self.knows(record, token) => Caller::Trustee,
                 _ => Caller::Anonymous,
             },
-            Credentials::None | Credentials::Other => Caller::Anonymous,
+            Credentials::None | Credentials::Cookie(_) | Credentials::Other => Caller::Anonymous,
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Credentials {
     },
     /// A token (RFC 6750).
     Bearer(String),
+    /// The token in the cookie of an application's page, where the browser says that such a page made the request.
+    Cookie(String),
     /// A scheme that nobody here issues credentials for.
     Other,
 }
@@ -31,6 +33,7 @@ impl fmt::Debug for Credentials {
             Self::None => "None",
             Self::Basic { .. } => "Basic(..)",
             Self::Bearer(_) => "Bearer(..)",
+            Self::Cookie(_) => "Cookie(..)",
             Self::Other => "Other",
         })
     }
@@ -39,7 +42,7 @@ impl fmt::Debug for Credentials {
 impl Credentials {
     /// Whether anybody here could be known by them.
     pub(crate) const fn may_be_known(&self) -> bool {
-        matches!(self, Self::Basic { .. } | Self::Bearer(_))
+        matches!(self, Self::Basic { .. } | Self::Bearer(_) | Self::Cookie(_))
     }
 
     /// What has to be looked up.
@@ -49,6 +52,7 @@ impl Credentials {
             Self::Bearer(token) if token.starts_with(TOKEN_PREFIX) => {
                 Token::parse(token).ok().map(PresentedSecret::Token)
             }
+            Self::Cookie(token) => Token::parse(token).ok().map(PresentedSecret::Token),
             Self::Bearer(secret) => Some(PresentedSecret::Trust(secret.clone())),
             _ => None,
         }

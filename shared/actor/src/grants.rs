@@ -158,7 +158,7 @@ impl Grants {
             version: actingweb_protocol::random_hex(&*parts.entropy, 8),
             ..grant.clone()
         };
-        let refreshed = matches!(grant.kind, GrantKind::Client | GrantKind::Session);
+        let refreshed = matches!(grant.kind, GrantKind::Client | GrantKind::Session | GrantKind::Page);
         let lifetime = if grant.kind == GrantKind::Browser { SESSION_LIFETIME } else { ACCESS_LIFETIME };
         next.current = Some(IssuedTokens {
             access: self.token(actor, &next, access_kind(grant.kind))?.hash(),
@@ -220,6 +220,7 @@ const fn access_kind(kind: GrantKind) -> TokenKind {
     match kind {
         GrantKind::Client | GrantKind::Credentials => TokenKind::Access,
         GrantKind::Session => TokenKind::Session,
+        GrantKind::Page => TokenKind::Page,
         GrantKind::Browser => TokenKind::Browser,
     }
 }

@@ -30,21 +30,23 @@ pub struct CallingClient {
     pub scope: String,
 }
 
-/// Who presents this token at a place for which tokens must be good.
+/// Who presents this token, in a cookie or as a bearer, at a place for which tokens must be good.
 pub(crate) fn recognise(
-    secret: Option<&PresentedSecret>,
+    (secret, in_cookie): (Option<&PresentedSecret>, bool),
     found: &Snapshot,
     audience: Audience,
     now: Timestamp,
 ) -> Result<(Caller, Option<CallingClient>), TokenRefused> {
     let Some(PresentedSecret::Token(token)) = secret else { return Err(TokenRefused::Unknown) };
     let (grant, trust) = standing(token, found)?;
-    let goes_with = matches!(
-        (token.kind, grant.kind),
-        (TokenKind::Access, GrantKind::Client | GrantKind::Credentials) | (TokenKind::Session, GrantKind::Session)
-    );
+    let goes_with = match (token.kind, grant.kind) {
+        (TokenKind::Access, GrantKind::Client | GrantKind::Credentials) => !in_cookie,
+        (TokenKind::Session, GrantKind::Session) => !in_cookie,
+        (TokenKind::Page, GrantKind::Page) => in_cookie,
+        _ => false,
+    };
     if !goes_with {
-        // A cookie's token is none to be carried about; the others are for the token endpoint.
+        // A cookie's token is none to be carried about, nor the other way round; the rest are for the token endpoint.
         return Err(TokenRefused::Audience);
     }
     check_access(token, grant, now)?;

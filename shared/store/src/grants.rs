@@ -21,12 +21,14 @@ pub enum GrantKind {
     Credentials,
     /// A user signed in: session and refresh tokens.
     Session,
+    /// A user signed in for a page that keeps its tokens in cookies: session and refresh tokens that count there alone.
+    Page,
     /// A user signed in with a browser, whose cookie is the one token.
     Browser,
 }
 
 impl GrantKind {
-    const ALL: [Self; 4] = [Self::Client, Self::Credentials, Self::Session, Self::Browser];
+    const ALL: [Self; 5] = [Self::Client, Self::Credentials, Self::Session, Self::Page, Self::Browser];
 
     /// Its name in rows.
     #[must_use]
@@ -35,6 +37,7 @@ impl GrantKind {
             Self::Client => "client",
             Self::Credentials => "credentials",
             Self::Session => "session",
+            Self::Page => "page",
             Self::Browser => "browser",
         }
     }

@@ -13,8 +13,8 @@ use crate::{AppState, Incoming, Problem};
 /// The cookie that holds a session's access token.
 const COOKIE: &str = "access_token";
 
-/// What tokens of sessions begin with; no other is taken from a cookie.
-const SESSION: &str = "actw_s.";
+/// What tokens of sessions in cookies begin with; no other is taken from a cookie, nor are these from anywhere else.
+const PAGE: &str = "actw_p.";
 
 /// Paths that say by themselves which pages may use them.
 const OTHERS: [&str; 3] = ["/oauth", "/.well-known", "/mcp"];
@@ -76,12 +76,13 @@ fn marked(mut response: Response, origin: Option<HeaderValue>) -> Response {
 impl Incoming {
     /// What the request presents: the Authorization header, else the session of a page that may use its cookie. A cookie
     /// goes along with whatever any page makes a browser send, so it counts only where the browser says that a page of ours
-    /// or of a named origin made the request. A browser's session of our own pages counts here never.
+    /// or of a named origin made the request. A browser's session of our own pages counts here never, and a bearer does not
+    /// count as a cookie.
     pub(crate) fn presented(&self, state: &AppState) -> Result<Credentials, &'static str> {
         let presented = credentials(&self.headers)?;
-        let cookie = self.cookie(COOKIE).filter(|token| token.starts_with(SESSION));
+        let cookie = self.cookie(COOKIE).filter(|token| token.starts_with(PAGE));
         match (presented, cookie) {
-            (Credentials::None, Some(token)) if self.is_from_app(state) => Ok(Credentials::Bearer(token.to_owned())),
+            (Credentials::None, Some(token)) if self.is_from_app(state) => Ok(Credentials::Cookie(token.to_owned())),
             (presented, _) => Ok(presented),
         }
     }

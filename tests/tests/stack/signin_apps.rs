@@ -142,6 +142,63 @@ async fn a_hybrid_page_sees_the_access_token_alone() {
     let body = post(&browser, ORIGIN, &path, &json!({})).await.expect(200).json();
     assert!(body["access_token"].is_string() && body.get("refresh_token").is_none(), "{body}");
     assert!(browser.cookie("refresh_token").is_some() && browser.cookie("access_token").is_none());
+
+    // It goes on as it began: the next one in the body, what it is refreshed with in the cookie, and nothing else anywhere.
+    let refresh = |delivery: &str| {
+        let mut asked = json!({ "grant_type": "refresh_token" });
+        if !delivery.is_empty() {
+            asked["token_delivery"] = json!(delivery);
+        }
+        asked
+    };
+    let next = post(&browser, ORIGIN, "/oauth/spa/token", &refresh("")).await.expect(200).json();
+    assert!(next["access_token"].is_string() && next.get("refresh_token").is_none(), "{next}");
+    for other in ["json", "cookie"] {
+        post(&browser, ORIGIN, "/oauth/spa/token", &refresh(other)).await.expect(400);
+    }
+    assert!(browser.cookie("access_token").is_none());
+}
+
+#[tokio::test]
+async fn what_is_in_a_cookie_is_no_bearer_and_a_bearer_is_no_cookie() {
+    let site = ProvidedSite::of(app()).await;
+    let signed_in = async |delivery: &str| {
+        let browser = Browser::new(&site.site);
+        let params = led_back(&site, &browser, &asked(delivery)).await;
+        let path = format!("/oauth/spa/session/{}", param(&params, "session"));
+        let body = post(&browser, ORIGIN, &path, &json!({})).await.expect(200).json();
+        (browser, body)
+    };
+    let (browser, body) = signed_in("cookie").await;
+    let mood = format!("/{}/properties/mood", body["actor_id"].as_str().unwrap());
+    let put = || site.site.request(Method::PUT, &mood).json(&json!("sunny")).header("origin", ORIGIN);
+    let cookie = browser.cookie("access_token").unwrap();
+    let with_cookie = |token: &str| Answer::of(put().header("cookie", format!("access_token={token}")));
+    with_cookie(&cookie).await.expect(204);
+
+    // Whoever reads the cookie off a disk or a log has nothing that a program could use.
+    let refused = Answer::of(put().bearer_auth(&cookie)).await.problem(401);
+    assert!(refused.header("www-authenticate").contains("invalid_token"), "{refused:?}");
+    assert_eq!(session(&Browser::new(&site.site), Some(&cookie)).await["authenticated"], false);
+    let stolen = json!({ "grant_type": "refresh_token", "refresh_token": browser.cookie("refresh_token") });
+    post(&Browser::new(&site.site), ORIGIN, "/oauth/spa/token", &stolen).await.expect(401);
+    // A page with its cookies is told none of them, however it asks.
+    for told in ["json", "hybrid"] {
+        let asked = json!({ "grant_type": "refresh_token", "token_delivery": told });
+        post(&browser, ORIGIN, "/oauth/spa/token", &asked).await.expect(400);
+    }
+    post(&browser, ORIGIN, "/oauth/spa/token", &json!({ "grant_type": "refresh_token" })).await.expect(200);
+    let next = browser.cookie("access_token").unwrap();
+    assert_ne!(next, cookie);
+    with_cookie(&next).await.expect(204);
+
+    // And nothing that a program holds can be planted as a cookie.
+    let (_, body) = signed_in("json").await;
+    let bearer = body["access_token"].as_str().unwrap();
+    Answer::of(put().bearer_auth(bearer)).await.expect(204);
+    with_cookie(bearer).await.problem(401);
+    let planted = site.site.request(Method::GET, "/oauth/session").header("cookie", format!("access_token={bearer}"));
+    assert_eq!(Answer::of(planted).await.json()["authenticated"], false);
 }
 
 #[tokio::test]

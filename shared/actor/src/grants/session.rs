@@ -13,6 +13,8 @@ use crate::{Actor, ActorError};
 pub enum SessionKind {
     /// A program of its own, such as a page that carries tokens: a bearer token and one to refresh it with.
     Tokens,
+    /// A page that keeps its tokens in cookies, and may not see them: they count there alone.
+    Cookies,
     /// A browser, whose cookie is the one token, and good for nothing but pages.
     Browser,
 }
@@ -25,6 +27,7 @@ impl Grants {
     pub async fn open_session(&self, actor: &Actor, kind: SessionKind) -> Result<Issued, ActorError> {
         let kind = match kind {
             SessionKind::Tokens => GrantKind::Session,
+            SessionKind::Cookies => GrantKind::Page,
             SessionKind::Browser => GrantKind::Browser,
         };
         let blank = self.blank(kind, ClientKey::of_users(), Audience::Rest, SESSION_LIFETIME);
@@ -49,18 +52,27 @@ impl Grants {
         Ok(found.actor.take().filter(|_| is_good).map(|record| Actor::new(record, store)))
     }
 
-    /// Gives a session its next tokens: two calls.
+    /// Gives a session its next tokens, once `may` says that one of its kind may have them: two calls.
     ///
     /// # Errors
-    /// [`GrantError::InvalidGrant`]; storage errors.
-    pub async fn refresh_session(&self, refresh_token: &str, deadline: Deadline) -> Result<Issued, GrantError> {
+    /// [`GrantError::InvalidGrant`]; what `may` says; storage errors.
+    pub async fn refresh_session(
+        &self,
+        refresh_token: &str,
+        may: impl Fn(SessionKind) -> Result<(), GrantError>,
+        deadline: Deadline,
+    ) -> Result<(SessionKind, Issued), GrantError> {
         let invalid = GrantError::InvalidGrant("the session has ended: sign in again");
         let token = Token::parse(refresh_token).ok();
         let token = token.filter(|token| token.kind == TokenKind::Refresh && token.client.is_of_users());
         let token = token.ok_or(invalid)?;
         let store = self.store(deadline);
         let found = self.look_up(&store, &token).await?;
-        self.rotate(&store, &token, &found, |_| Ok(())).await
+        let kind = match found.grant.as_ref().map(|grant| grant.kind) {
+            Some(GrantKind::Page) => SessionKind::Cookies,
+            _ => SessionKind::Tokens,
+        };
+        Ok((kind, self.rotate(&store, &token, &found, |_| may(kind)).await?))
     }
 
     /// Ends the session that any of its tokens belongs to, at once; of what is no such token nothing is said.

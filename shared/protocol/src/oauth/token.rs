@@ -22,12 +22,14 @@ pub enum TokenKind {
     Code,
     /// A user's own access, with the creator's rights.
     Session,
+    /// The same for a page that may not see it: good in the cookie of applications' pages and nowhere else.
+    Page,
     /// A user's browser: good in our cookie and nowhere else.
     Browser,
 }
 
 impl TokenKind {
-    const ALL: [Self; 5] = [Self::Access, Self::Refresh, Self::Code, Self::Session, Self::Browser];
+    const ALL: [Self; 6] = [Self::Access, Self::Refresh, Self::Code, Self::Session, Self::Page, Self::Browser];
 
     /// The letter that stands for it.
     const fn word(self) -> &'static str {
@@ -36,6 +38,7 @@ impl TokenKind {
             Self::Refresh => "r",
             Self::Code => "c",
             Self::Session => "s",
+            Self::Page => "p",
             Self::Browser => "w",
         }
     }
@@ -303,7 +306,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_parsed_has_one_text(text in "(actw_)?[arcswx]{0,2}\\.?[.a-f0-9_+-]{0,120}") {
+        fn whatever_is_parsed_has_one_text(text in "(actw_)?[arcspwx]{0,2}\\.?[.a-f0-9_+-]{0,120}") {
             if let Ok(token) = Token::parse(&text) {
                 prop_assert_eq!(token.reveal(), text);
             }

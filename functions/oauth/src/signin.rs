@@ -168,7 +168,7 @@ pub(crate) async fn ask(
     let Identity { digest, provider, issuer, subject, email, name } = identity.clone();
     let who = email.clone().or_else(|| name.clone()).unwrap_or_else(|| subject.clone());
     let waiting = Waiting { actor: actor.to_owned(), digest, provider, issuer, subject, email, name };
-    state.actors.keep_once(Once::Pending, &secret, &waiting, incoming.context.deadline).await?;
+    state.actors.keep_once(Once::Link, &secret, &waiting, incoming.context.deadline).await?;
     let body = format!(
         "<p>Whoever signs in to {display} as <strong>{}</strong> will be able to sign in to your actor \
          <code>{}/{}</code>. Connect it only if that is your own account.</p>\
@@ -189,7 +189,7 @@ async fn connect(state: &AppState, incoming: &Incoming) -> Reply {
     check_own_page(state, incoming)?;
     let fields = Params::new(incoming.form().unwrap_or_default());
     let deadline = incoming.context.deadline;
-    let waiting = state.actors.take_once::<Waiting>(Once::Pending, fields.first("link"), deadline).await?;
+    let waiting = state.actors.take_once::<Waiting>(Once::Link, fields.first("link"), deadline).await?;
     let session = Session::of(state, incoming).await?;
     let (Some(waiting), Some(session)) = (waiting, session) else {
         return Err(Problem::bad_request("this question has ended or was answered before: begin again"));

@@ -21,6 +21,8 @@ pub enum Once {
     Ticket,
     /// An identity that waits for an e-mail address.
     Pending,
+    /// An identity that was proved, and waits for a word of whose actor it is to be connected with.
+    Link,
     /// A token that was sent to an e-mail address.
     Mailed,
     /// An id_token that was used.
@@ -36,6 +38,7 @@ impl Once {
             Self::Pickup => "pickup",
             Self::Ticket => "ticket",
             Self::Pending => "pending",
+            Self::Link => "link",
             Self::Mailed => "mailed",
             Self::Assertion => "assertion",
         }
@@ -45,7 +48,7 @@ impl Once {
     #[must_use]
     pub const fn lifetime(self) -> Duration {
         match self {
-            Self::Leg | Self::Connection | Self::Pickup | Self::Pending => Duration::from_secs(600),
+            Self::Leg | Self::Connection | Self::Pickup | Self::Pending | Self::Link => Duration::from_secs(600),
             Self::Ticket => Duration::from_secs(300),
             Self::Mailed => Duration::from_secs(24 * 3600),
             Self::Assertion => Duration::from_secs(900),

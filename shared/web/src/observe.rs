@@ -14,13 +14,16 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{AppState, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+/// How long browsers come back over TLS alone: a year. Other hosts of the domain are not ours to speak for.
+const TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// What a request carries from its arrival to its log line. Cheap to clone; all clones share what was noted.
 #[derive(Clone, Debug)]
@@ -130,11 +133,12 @@ async fn observe(State(state): State<AppState>, mut request: Request, next: Next
     let deadline = request.extensions().get::<Deadline>().copied();
     let mut context = RequestContext::new(&state, request.headers().get(REQUEST_ID), deadline);
     context.address = request.extensions().get::<ClientAddress>().map(|client| client.0);
+    let trace_id = request.headers().get(TRACE_PARENT).and_then(trace_id).map(str::to_owned);
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     request.extensions_mut().insert(context.clone());
 
-    let span = tracing::info_span!("request", request_id = %context.id);
+    let span = tracing::info_span!("request", request_id = %context.id, trace_id);
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
     let mut response = handled.unwrap_or_else(|panic| {
         let _entered = span.enter();
@@ -150,10 +154,35 @@ async fn observe(State(state): State<AppState>, mut request: Request, next: Next
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    guard(&state, response.headers_mut());
     let is_stream = response.extensions_mut().remove::<EventStream>().is_some();
     let cold = state.take_cold();
     let line = Line { group: state.group, context, method, route, status: response.status(), started, cold, span };
     if is_stream { response.map(|body| line.after(body)) } else { response }
+}
+
+/// What every reply tells browsers: take it for what it says it is, and come back over TLS where there is TLS.
+fn guard(state: &AppState, headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if state.base_url.starts_with("https://") {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, TRANSPORT);
+    }
+}
+
+/// The trace that a caller says this request belongs to (W3C Trace Context, 3.2), for the log. Strangers write it, so what
+/// is not exactly that is left out.
+fn trace_id(value: &HeaderValue) -> Option<&str> {
+    let is_id = |text: &str, length: usize| {
+        let hex = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+        text.len() == length && hex && text.bytes().any(|byte| byte != b'0')
+    };
+    let mut parts = value.to_str().ok()?.split('-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    // Later versions may say more behind these four.
+    let ends = version != "00" || parts.next().is_none();
+    let is_known = version == "00" || (is_id(version, 2) && version != "ff");
+    let has_flags = flags == "00" || is_id(flags, 2);
+    (is_known && ends && is_id(trace, 32) && is_id(span, 16) && has_flags).then_some(trace)
 }
 
 /// Marks a reply whose body is written as it comes.
@@ -214,4 +243,36 @@ impl Drop for Line {
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("not a text").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_what_the_standard_says_and_nothing_else() {
+        let read = |text: &str| HeaderValue::from_str(text).ok().as_ref().and_then(trace_id).map(str::to_owned);
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        for good in
+            [format!("00-{trace}-{span}-01"), format!("00-{trace}-{span}-00"), format!("01-{trace}-{span}-01-x")]
+        {
+            assert_eq!(read(&good).as_deref(), Some(trace), "{good}");
+        }
+        for bad in [
+            String::new(),
+            trace.to_owned(),
+            format!("00-{trace}-{span}"),
+            format!("00-{trace}-{span}-01-x"),
+            format!("ff-{trace}-{span}-01"),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("00-{}-{span}-01", trace.to_uppercase()),
+            format!("00-{trace}0-{span}-01"),
+            format!("00-{trace}-{span}-1"),
+            format!("00-{}{{-{span}-01", &trace[..31]),
+            format!("00-{}\t-{span}-01", &trace[..31]),
+        ] {
+            assert_eq!(read(&bad), None, "{bad}");
+        }
+    }
 }

@@ -25,13 +25,14 @@ pub fn text(body: impl Into<String>) -> Response {
     typed(StatusCode::OK, "text/plain; charset=utf-8", body.into().into_bytes())
 }
 
-/// A page. It may load nothing, run nothing and be framed by nobody.
+/// A page. It may load nothing, run nothing and be framed by nobody, and no other site is told where it was.
 #[must_use]
 pub fn html(status: StatusCode, body: impl Into<String>) -> Response {
     let mut response = typed(status, "text/html; charset=utf-8", body.into().into_bytes());
     let policy =
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 

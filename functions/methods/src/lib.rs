@@ -5,7 +5,7 @@ pub mod openapi;
 
 use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::calls::{Callable, call_by_path, input, list, operation};
-use actingweb_web::events::{Wish, as_events, stream_by_path};
+use actingweb_web::events::{Wish, as_events, in_pieces, stream_by_path};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, serve, subtree};
 use axum::Router;
 use axum::extract::State;
@@ -44,10 +44,14 @@ async fn methods(State(state): State<AppState>, incoming: Incoming) -> Reply {
     match name {
         Some(name) => {
             let wish = if incoming.verb == Verb::Post { Wish::of(&incoming) } else { Wish::Json };
-            if wish != Wish::Json && state.hooks.streams(name.as_str()) {
+            let streams = state.hooks.streams(name.as_str());
+            if wish != Wish::Json && streams {
                 return stream_by_path(&state, &incoming, &admission, name.as_str()).await;
             }
-            let call = call_by_path(&state, &incoming, &admission, Callable::Method, name.as_str());
+            let call = async {
+                let response = call_by_path(&state, &incoming, &admission, Callable::Method, name.as_str()).await?;
+                Ok(if streams { in_pieces(response) } else { response })
+            };
             let response = incoming.once(&state, Some(&admission), call).await?;
             if wish == Wish::EventsOnly { as_events(response).await } else { Ok(response) }
         }

@@ -75,7 +75,7 @@ pub use schedules::Schedules;
 pub use schema::Schema;
 pub use sign_in::{EmailEvent, SignInEvent};
 pub use streamed::{Outlet, Parts, Streamed};
-pub use streaming::{MAX_COLLECTED_BYTES, MethodAnswer, MethodReply, StreamPart, Streaming};
+pub use streaming::{Collected, MAX_COLLECTED_BYTES, MethodAnswer, MethodReply, StreamPart, Streaming};
 pub use tasks::Tasks;
 
 // What the types of hooks' inputs and outputs derive: the versions this crate understands.

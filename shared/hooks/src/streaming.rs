@@ -48,27 +48,60 @@ impl MethodAnswer {
 }
 
 async fn collect(Parts { mut parts, are_texts }: Parts) -> Result<Value, HookError> {
-    let (mut items, mut text, mut bytes) = (Vec::new(), String::new(), 2);
+    let mut whole = Collected::new(are_texts);
     while let Some(part) = parts.next().await {
         let Part::Item(item) = part? else { continue };
-        bytes += serde_json::to_string(&item)?.len() + 1;
-        if bytes > MAX_COLLECTED_BYTES {
+        if !whole.add(item, MAX_COLLECTED_BYTES) {
             return Err(HookError::TooLarge(format!(
                 "this answer is larger than {MAX_COLLECTED_BYTES} bytes: have it streamed, with `Accept: text/event-stream`"
             )));
         }
-        match item {
-            Value::String(piece) if are_texts => text.push_str(&piece),
-            item => items.push(item),
-        }
     }
-    Ok(if are_texts { Value::String(text) } else { Value::Array(items) })
+    Ok(whole.value())
 }
 
-async fn send(Parts { mut parts, .. }: Parts, reader: mpsc::Sender<Sent>) -> Result<Value, HookError> {
+/// A streamed answer as callers get it that take no events: of texts the one text, of anything else an array.
+#[derive(Debug)]
+pub struct Collected {
+    are_texts: bool,
+    text: String,
+    items: Vec<Value>,
+    bytes: usize,
+}
+
+impl Collected {
+    fn new(are_texts: bool) -> Self {
+        Self { are_texts, text: String::new(), items: Vec::new(), bytes: 2 }
+    }
+
+    /// Takes the next item. False, and it holds nothing any more, once it would have more than `limit` bytes of JSON.
+    pub fn add(&mut self, item: Value, limit: usize) -> bool {
+        let json = item.to_string().len();
+        // Texts are joined, without their quotes; anything else gets a comma.
+        let is_piece = self.are_texts && item.is_string();
+        self.bytes = self.bytes.saturating_add(if is_piece { json.saturating_sub(2) } else { json.saturating_add(1) });
+        if self.bytes > limit {
+            (self.text, self.items) = (String::new(), Vec::new());
+            return false;
+        }
+        match item {
+            Value::String(piece) if self.are_texts => self.text.push_str(&piece),
+            item => self.items.push(item),
+        }
+        true
+    }
+
+    /// All that it took.
+    #[must_use]
+    pub fn value(self) -> Value {
+        if self.are_texts { Value::String(self.text) } else { Value::Array(self.items) }
+    }
+}
+
+async fn send(Parts { mut parts, are_texts }: Parts, reader: mpsc::Sender<Sent>) -> Result<Value, HookError> {
     let mut summary = json!({});
     let gone = |_| HookError::terminal("nobody reads this stream any more");
-    reader.send(Sent::Begin).await.map_err(gone)?;
+    reader.send(Sent::Begin { are_texts }).await.map_err(gone)?;
     while let Some(part) = parts.next().await {
         match part? {
             Part::Item(item) => reader.send(Sent::Item(item)).await.map_err(gone)?,
@@ -81,7 +114,9 @@ async fn send(Parts { mut parts, .. }: Parts, reader: mpsc::Sender<Sent>) -> Res
 /// What a running hook tells its reader.
 enum Sent {
     /// What follows is streamed.
-    Begin,
+    Begin {
+        are_texts: bool,
+    },
     Item(Value),
 }
 
@@ -96,6 +131,7 @@ pub enum MethodReply {
 
 /// A streamed answer under way. Dropping it ends the hook.
 pub struct Streaming {
+    are_texts: bool,
     first: Option<Value>,
     items: mpsc::Receiver<Sent>,
     run: Run,
@@ -151,25 +187,34 @@ impl Hooks {
             hooks.first_answer(table, &invocation, &name, op, data, |answer| answer.sent_to(reader.clone())).await
         };
         run.task.spawn(work.in_current_span());
-        let mut has_begun = false;
+        let mut begun = None;
         let first = loop {
             match items.recv().await {
-                Some(Sent::Begin) => has_begun = true,
+                Some(Sent::Begin { are_texts }) => begun = Some(are_texts),
                 Some(Sent::Item(item)) => break Some(item),
                 None => break None,
             }
         };
+        let are_texts = begun.unwrap_or_default();
         if first.is_some() {
-            return MethodReply::Streaming(Streaming { first, items, run, is_over: false });
+            return MethodReply::Streaming(Streaming { are_texts, first, items, run, is_over: false });
         }
         match std::future::poll_fn(|cx| run.poll(cx)).await {
-            CallOutcome::Answer(summary) if has_begun => {
+            CallOutcome::Answer(summary) if begun.is_some() => {
                 // A stream without items. The run is over, so it is put back as one that ends with this.
                 run.task.spawn(async move { CallOutcome::Answer(summary) });
-                MethodReply::Streaming(Streaming { first: None, items, run, is_over: false })
+                MethodReply::Streaming(Streaming { are_texts, first: None, items, run, is_over: false })
             }
             outcome => MethodReply::Whole(outcome),
         }
+    }
+}
+
+impl Streaming {
+    /// What collects its items, for a caller that will not have read them one by one.
+    #[must_use]
+    pub fn collected(&self) -> Collected {
+        Collected::new(self.are_texts)
     }
 }
 
@@ -185,7 +230,7 @@ impl Stream for Streaming {
         }
         loop {
             match ready!(self.items.poll_recv(cx)) {
-                Some(Sent::Begin) => {}
+                Some(Sent::Begin { .. }) => {}
                 Some(Sent::Item(item)) => return Poll::Ready(Some(StreamPart::Item(item))),
                 None => break,
             }

@@ -5,6 +5,7 @@
 //! open while nothing happens.
 
 mod accept;
+mod carried_out;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 pub use accept::Wish;
 
 use crate::calls::{self, Callable};
+use crate::idempotency::Turn;
 use crate::observe::{EventStream, RequestContext};
 use crate::{Admission, AppState, Incoming, Problem, Reply};
 
@@ -28,29 +30,47 @@ pub const HEARTBEAT: Duration = Duration::from_secs(15);
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
 
+/// Marks the JSON of a reply as the whole of a stream, with what is said at its end: an array is told item by item.
+#[derive(Clone, Debug)]
+pub(crate) struct Pieces(pub(crate) Value);
+
 /// Calls the method named in the path, and answers with its items as they come. Its status is known with the first item:
-/// what fails before is a problem as anywhere else.
+/// what fails before is a problem as anywhere else. With an `Idempotency-Key` it is carried out once, to its end even if
+/// the caller goes away, and repeats get what came of it.
 ///
 /// # Errors
-/// As [`calls::call_by_path`]; 400 with an `Idempotency-Key`, since nothing is kept of a stream.
+/// As [`calls::call_by_path`], and [`Incoming::once`].
 pub async fn stream_by_path(state: &AppState, incoming: &Incoming, admission: &Admission, name: &str) -> Reply {
-    if incoming.is_named() {
-        return Err(Problem::bad_request(
-            "nothing is kept of a stream, so that an Idempotency-Key has no effect on it: leave one or the other away, \
-             `Accept: text/event-stream` or the key",
-        ));
-    }
     let op = calls::operation(incoming)?;
     let data = calls::input(incoming)?;
     let invocation = incoming.invocation(admission);
     let call = state.hooks.stream_method(&invocation, name, op, data);
-    match incoming.context.in_hook("method", name, call).await {
-        MethodReply::Whole(outcome) => as_events(calls::answer(outcome, Callable::Method, name, op)?).await,
-        MethodReply::Streaming(streaming) => Ok(reply(events(streaming, incoming.context.clone()))),
+    let call = Box::pin(incoming.context.in_hook("method", name, call));
+    let whole = |outcome| calls::answer(outcome, Callable::Method, name, op);
+    match incoming.turn(state, Some(admission)).await? {
+        Turn::Repeat(reply) => as_events(reply?).await,
+        Turn::Unnamed => match call.await {
+            MethodReply::Whole(outcome) => as_events(whole(outcome)?).await,
+            MethodReply::Streaming(streaming) => Ok(reply(events(streaming, incoming.context.clone()))),
+        },
+        Turn::First(kept) => match kept.guard(call).await {
+            MethodReply::Whole(outcome) => as_events(kept.keep(whole(outcome)).await?).await,
+            MethodReply::Streaming(streaming) => {
+                let parts = carried_out::to_its_end(streaming, kept);
+                Ok(reply(events(parts, incoming.context.clone())))
+            }
+        },
     }
 }
 
-/// A JSON reply as a stream of one item, for callers that accept nothing else. Others stay as they are.
+/// Marks a reply with all items of a streamed answer, so that a repeat that takes events is told them one by one.
+#[must_use]
+pub fn in_pieces(mut response: Response) -> Response {
+    response.extensions_mut().insert(Pieces(json!({})));
+    response
+}
+
+/// A JSON reply as a stream: of the items of [`in_pieces`], else of one item. Others stay as they are.
 ///
 /// # Errors
 /// 500 when the body broke off.
@@ -59,15 +79,31 @@ pub async fn as_events(response: Response) -> Reply {
     if response.status() != StatusCode::OK || !is_json {
         return Ok(response);
     }
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let json = body.collect().await.map_err(|error| {
         tracing::error!(%error, "request failed");
         Problem::internal()
     })?;
-    let text = [&b"data: "[..], &json.to_bytes(), b"\n\n", &event("done", &json!({}))].concat();
+    let json = json.to_bytes();
+    let text = match parts.extensions.remove::<Pieces>() {
+        Some(Pieces(summary)) => {
+            let items = serde_json::from_slice::<Vec<Value>>(&json).ok();
+            let items = items.map_or_else(|| item(&json), |items| items.iter().flat_map(item_of).collect());
+            [items, event("done", &summary).to_vec()].concat()
+        }
+        None => [item(&json), event("done", &json!({})).to_vec()].concat(),
+    };
     let mut response = Response::from_parts(parts, Body::from(text));
     set_headers(&mut response);
     Ok(response)
+}
+
+fn item_of(value: &Value) -> Vec<u8> {
+    item(value.to_string().as_bytes())
+}
+
+fn item(json: &[u8]) -> Vec<u8> {
+    [b"data: ", json, b"\n\n"].concat()
 }
 
 fn reply(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
@@ -98,7 +134,7 @@ fn events(
                 StreamPart::Item(item) => {
                     sent += 1;
                     context.note_events(sent, "abandoned");
-                    Bytes::from(format!("data: {item}\n\n"))
+                    Bytes::from(item_of(&item))
                 }
                 StreamPart::Done(summary) => {
                     context.note_events(sent, "done");

@@ -5,7 +5,6 @@ mod kept;
 mod key;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::pin::Pin;
 use std::time::Duration;
 
 use actingweb_actor::{ActorError, Caller, Execution, Named, NamedRequest};
@@ -39,6 +38,22 @@ pub fn passing(mut response: Response) -> Response {
     response
 }
 
+/// What is to be done with a request that may have come before.
+pub(crate) enum Turn {
+    /// Carry it out: it has no name.
+    Unnamed,
+    /// Carry it out, and keep what comes of it.
+    First(Kept),
+    /// Answer this.
+    Repeat(Reply),
+}
+
+/// A request that is being carried out, and whose reply is kept for repeats.
+pub(crate) struct Kept {
+    execution: Execution,
+    is_anonymous: bool,
+}
+
 impl Incoming {
     /// Does `work`, once for all requests with the same `Idempotency-Key`: repeats get the first reply. Without that
     /// header, and for any verb but POST, it only does `work`. `admission` says who is calling; `None` means that nobody
@@ -59,54 +74,46 @@ impl Incoming {
         // Boxed, since it would be part of two futures otherwise.
         let work = Box::pin(work);
         async move {
-            if self.verb != Verb::Post {
-                return work.await;
-            }
-            let caller = admission.map_or(&Caller::Anonymous, |admission| admission.access.caller());
-            match key::read(&self.headers, *caller == Caller::Anonymous)? {
-                None => work.await,
-                Some(key) => Box::pin(self.once_as(state, admission, (caller, &key), work)).await,
+            match self.turn(state, admission).await? {
+                Turn::Unnamed => work.await,
+                Turn::First(kept) => {
+                    let reply = kept.guard(work).await;
+                    kept.keep(reply).await
+                }
+                Turn::Repeat(reply) => reply,
             }
         }
     }
 
-    async fn once_as(
-        &self,
-        state: &AppState,
-        admission: Option<&Admission>,
-        (caller, key): (&Caller, &str),
-        work: Pin<Box<impl Future<Output = Reply> + Send>>,
-    ) -> Reply {
+    /// Whether it is to be carried out.
+    ///
+    /// # Errors
+    /// 400 for a header that is no key; storage errors.
+    pub(crate) async fn turn(&self, state: &AppState, admission: Option<&Admission>) -> Result<Turn, Problem> {
+        if self.verb != Verb::Post {
+            return Ok(Turn::Unnamed);
+        }
+        let caller = admission.map_or(&Caller::Anonymous, |admission| admission.access.caller());
+        let is_anonymous = *caller == Caller::Anonymous;
+        let Some(key) = key::read(&self.headers, is_anonymous)? else { return Ok(Turn::Unnamed) };
         let content = self.content_digest();
         let actor = admission.map(|admission| admission.actor.id());
-        let request = NamedRequest { actor, caller, key, content: &content };
-        match state.actors.begin(&request, self.context.deadline).await? {
-            Named::First(execution) => {
-                let reply = match AssertUnwindSafe(work).catch_unwind().await {
-                    Ok(reply) => reply,
-                    Err(panic) => {
-                        release(&execution).await;
-                        resume_unwind(panic);
-                    }
-                };
-                keep(&execution, reply, *caller == Caller::Anonymous).await
-            }
-            Named::Done(reply) => replay(&reply),
-            Named::UnderWay => {
-                Err(Problem::conflict("the request with this Idempotency-Key is being carried out: ask again")
-                    .retry_after(RETRY_AFTER))
-            }
-            Named::Other => Err(Problem::new(
+        let request = NamedRequest { actor, caller, key: &key, content: &content };
+        // Boxed, so that requests without a key do not carry it about.
+        let named = Box::pin(state.actors.begin(&request, self.context.deadline)).await?;
+        Ok(match named {
+            Named::First(execution) => Turn::First(Kept { execution, is_anonymous }),
+            Named::Done(reply) => Turn::Repeat(replay(&reply)),
+            Named::UnderWay => Turn::Repeat(Err(Problem::conflict(
+                "the request with this Idempotency-Key is being carried out: ask again",
+            )
+            .retry_after(RETRY_AFTER))),
+            Named::Other => Turn::Repeat(Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "this Idempotency-Key was used for another request: a repeat is the same in path, query and body, byte \
                  for byte; a new request takes a new key",
-            )),
-        }
-    }
-
-    /// Whether it comes with the header.
-    pub(crate) fn is_named(&self) -> bool {
-        self.headers.contains_key(key::IDEMPOTENCY_KEY)
+            ))),
+        })
     }
 
     /// All that a request asks for. Its verb is POST.
@@ -123,29 +130,47 @@ impl Incoming {
     }
 }
 
-/// Keeps a reply for repeats, or lets them be carried out. The work is done: whatever becomes of this, its reply stands.
-async fn keep(execution: &Execution, reply: Reply, is_anonymous: bool) -> Reply {
-    let limit = if is_anonymous { MAX_KEPT_ANONYMOUS_REPLY_BYTES } else { MAX_KEPT_REPLY_BYTES };
-    let reply = match reply {
-        Ok(mut response) => response.extensions_mut().remove::<Problem>().map_or(Ok(response), Err),
-        problem => problem,
-    };
-    if !is_final(&reply, is_anonymous) {
-        release(execution).await;
-        return reply;
+impl Kept {
+    /// Does `work`, which may be repeated if it panics.
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = T>) -> T {
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(done) => done,
+            Err(panic) => {
+                self.release().await;
+                resume_unwind(panic)
+            }
+        }
     }
-    let (reply, kept) = kept::encode(reply, limit).await;
-    match execution.settle(&kept).await {
-        Ok(true) => {}
-        Ok(false) => tracing::warn!("a request outlived its deadline and was carried out again"),
-        Err(error) => tracing::warn!(error = cause(&error), "a reply could not be kept"),
-    }
-    reply
-}
 
-async fn release(execution: &Execution) {
-    if let Err(error) = execution.release().await {
-        tracing::warn!(error = cause(&error), "a failed request could not be released");
+    /// How many bytes a reply may have so that it is kept whole.
+    pub(crate) const fn limit(&self) -> usize {
+        if self.is_anonymous { MAX_KEPT_ANONYMOUS_REPLY_BYTES } else { MAX_KEPT_REPLY_BYTES }
+    }
+
+    /// Keeps a reply for repeats, or lets them be carried out. The work is done: whatever becomes of this, its reply
+    /// stands.
+    pub(crate) async fn keep(&self, reply: Reply) -> Reply {
+        let reply = match reply {
+            Ok(mut response) => response.extensions_mut().remove::<Problem>().map_or(Ok(response), Err),
+            problem => problem,
+        };
+        if !is_final(&reply, self.is_anonymous) {
+            self.release().await;
+            return reply;
+        }
+        let (reply, kept) = kept::encode(reply, self.limit()).await;
+        match self.execution.settle(&kept).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("a request outlived its deadline and was carried out again"),
+            Err(error) => tracing::warn!(error = cause(&error), "a reply could not be kept"),
+        }
+        reply
+    }
+
+    async fn release(&self) {
+        if let Err(error) = self.execution.release().await {
+            tracing::warn!(error = cause(&error), "a failed request could not be released");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod failures;
 mod strangers;
+mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -278,28 +278,6 @@ async fn streams_are_refused_to_whom_methods_are() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_a_stream() {
-    let (site, seen) = site().await;
-    let ann = site.actor("ann").await;
-    let named = |accept| call(&ann, "counted", accept).header("idempotency-key", "k1");
-    let refused = Answer::of(named("text/event-stream")).await.problem(400);
-    assert!(refused.detail().contains("Idempotency-Key"), "{}", refused.detail());
-    assert_eq!(seen.calls.load(Ordering::SeqCst), 0);
-    // Whole, it is kept as any other reply.
-    for replayed in ["", "true"] {
-        let answer = Answer::of(named("*/*")).await.expect(200);
-        assert_eq!((answer.json(), answer.header("idempotent-replayed")), (json!([0]), replayed));
-    }
-    // What does not stream is kept, whatever form it goes out in.
-    let add = || ann.request(Method::POST, "/methods/add").header("idempotency-key", "k2").json(&json!([1, 2]));
-    for replayed in ["", "true"] {
-        let answer = Answer::of(add().header("accept", "text/event-stream")).await.expect(200);
-        assert_eq!(answer.body, "data: 3\n\nevent: done\ndata: {}\n\n");
-        assert_eq!(answer.header("idempotent-replayed"), replayed);
-    }
-}
-
-#[tokio::test]
 async fn a_hundred_streams_at_once_stay_apart() {
     let (site, _) = site().await;
     let ann = site.actor("ann").await;

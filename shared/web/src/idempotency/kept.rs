@@ -5,7 +5,9 @@ use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::events::Pieces;
 use crate::{Problem, Reply};
 
 #[derive(Serialize, Deserialize)]
@@ -17,6 +19,9 @@ struct Head {
     /// The body was too large to keep, or streamed.
     #[serde(default)]
     is_cut: bool,
+    /// Of a reply that came in pieces: what was said at their end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pieces: Option<Value>,
 }
 
 /// What a problem says; its body is made anew, with the id of the request that asks.
@@ -35,39 +40,41 @@ pub(super) async fn encode(reply: Reply, limit: usize) -> (Reply, String) {
             let title = problem.title.as_deref().map(str::to_owned);
             let text = ProblemText { title, detail: problem.detail().to_owned() };
             let headers = problem.headers.iter().map(|(name, value)| (name, value));
-            let kept = head(problem.status(), headers, Some(text), false);
+            let kept = head((problem.status(), headers), Some(text), None, false);
             return (Err(problem), kept);
         }
     };
     let (parts, body) = response.into_parts();
+    let pieces = parts.extensions.get::<Pieces>();
     let short = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).is_some_and(|n| n <= limit);
     if !short {
-        let kept = head(parts.status, &parts.headers, None, true);
+        let kept = head((parts.status, &parts.headers), None, None, true);
         return (Ok(Response::from_parts(parts, body)), kept);
     }
     let bytes = match body.collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) => {
             tracing::error!(%error, "request failed");
-            let kept = head(parts.status, &parts.headers, None, true);
+            let kept = head((parts.status, &parts.headers), None, None, true);
             return (Err(Problem::internal()), kept);
         }
     };
     let text = std::str::from_utf8(&bytes);
-    let mut kept = head(parts.status, &parts.headers, None, text.is_err());
+    let mut kept = head((parts.status, &parts.headers), None, pieces, text.is_err());
     kept.push_str(text.unwrap_or_default());
     (Ok(Response::from_parts(parts, Body::from(bytes))), kept)
 }
 
 fn head<'a>(
-    status: StatusCode,
-    headers: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    (status, headers): (StatusCode, impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>),
     problem: Option<ProblemText>,
+    pieces: Option<&Pieces>,
     is_cut: bool,
 ) -> String {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let headers = headers.into_iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)));
-    let head = Head { status: status.as_u16(), headers: headers.collect(), problem, is_cut };
+    let pieces = pieces.map(|Pieces(summary)| summary.clone());
+    let head = Head { status: status.as_u16(), headers: headers.collect(), problem, is_cut, pieces };
     // A line of JSON has no line break in it. What has only texts and numbers can always be written.
     let mut line = serde_json::to_string(&head).unwrap_or_default();
     line.push('\n');
@@ -106,6 +113,9 @@ pub(super) fn decode(kept: &str) -> Reply {
     *response.status_mut() = status;
     for (name, value) in named {
         response.headers_mut().append(name, value);
+    }
+    if let Some(summary) = head.pieces {
+        response.extensions_mut().insert(Pieces(summary));
     }
     Ok(response)
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::Problem;
 
-pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The longest key, in characters.
 const MAX_KEY_CHARS: usize = 255;

@@ -6,6 +6,8 @@ use actingweb_hooks::{Hooks, McpItem, UriTemplate};
 use rmcp::model::{Icon, JsonObject, Prompt, PromptArgument, Resource, ResourceTemplate, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
+use crate::schema;
+
 /// The one argument of a tool whose hook takes no object.
 pub(crate) const WRAPPED: &str = "input";
 
@@ -94,10 +96,11 @@ impl Catalog {
 }
 
 fn tool(item: &McpItem) -> OfferedTool {
-    let (input, is_wrapped) = input_schema(item.input_schema.as_ref());
+    let (input, is_wrapped) = input_schema(item.input_schema.clone().map(schema::portable).as_ref());
     let mut shown = Tool::new(item.name.clone(), item.description.clone(), Arc::new(input));
     shown.title.clone_from(&item.title);
-    shown.output_schema = item.output_schema.as_ref().and_then(Value::as_object).cloned().map(Arc::new);
+    let output = item.output_schema.clone().map(schema::portable);
+    shown.output_schema = output.as_ref().and_then(Value::as_object).cloned().map(Arc::new);
     shown.annotations = annotations(item);
     shown.icons = icons(item);
     OfferedTool { item: item.clone(), shown, is_wrapped }

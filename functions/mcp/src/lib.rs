@@ -17,6 +17,7 @@ pub mod openapi;
 mod paging;
 mod questions;
 mod revision;
+mod schema;
 mod server;
 
 use std::sync::{Arc, OnceLock};

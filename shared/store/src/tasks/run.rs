@@ -366,12 +366,17 @@ impl Store {
         record.has_input.then(|| self.delete_part(record.key.input(), None)).transpose()
     }
 
-    /// Runs a failed task again from the first attempt on, if it can still be read; `buried` is what removes its letter.
-    pub(crate) fn revived_task_parts(
+    /// Runs a failed task again from the first attempt on, if it and what it is given can still be read; `buried` is what
+    /// removes its letter. None when it has nothing to be run with any more.
+    pub(crate) async fn revived_task_parts(
         &self,
         key: &TaskKey,
         buried: TransactWriteItem,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    ) -> Result<Option<Vec<TransactWriteItem>>, StoreError> {
+        let Some((record, input)) = self.task_input(key).await? else { return Ok(None) };
+        if record.has_input && input.is_none() {
+            return Ok(None);
+        }
         let now = self.now();
         let values = Item::from([
             (":queued".to_owned(), text(TaskStatus::Queued.as_str())),
@@ -386,11 +391,17 @@ impl Store {
             [(":failed", text(TaskStatus::Failed.as_str())), (":secs", number(now.as_secs()))],
         );
         let job = TaskJob { task: key.clone(), due: now };
-        Ok(vec![
+        let mut parts = vec![
             buried,
             self.update_part(key.head(), expression, values, Some(failed))?,
             self.put_part(job.item(), None)?,
-        ])
+        ];
+        if record.has_input {
+            // It stays as long as the task is not over; gone meanwhile, it must not come back as a row without content.
+            let there = Some(Condition::present());
+            parts.push(self.update_part(key.input(), "REMOVE expires", Item::new(), there)?);
+        }
+        Ok(Some(parts))
     }
 
     /// Removes a job whose task is over, gone, or waits for another one.

@@ -73,6 +73,33 @@ async fn after_the_last_attempt_it_is_a_dead_letter_that_can_be_run_again() {
     assert_eq!(rows(&site).await, (Vec::new(), 0));
 }
 
+/// How long a dead letter, its task and what that is given are kept.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+#[tokio::test]
+async fn what_is_run_again_on_its_last_day_keeps_what_it_is_given() {
+    let (clock, site, stage) = scene().await;
+    let ann = site.actor("ann").await;
+    let task = ask(&ann, "work", &failing("x", &["terminal"])).await;
+    site.run_tasks().await;
+    let store = site.state().actors.store();
+    let letters = store.dead_letters().await.unwrap();
+    clock.advance(KEPT - Duration::from_secs(2));
+    assert_eq!(store.redrive(&letters[0]).await.unwrap(), Redriven::Again);
+    let expires = site.table().await.into_iter().filter(|row| row["sk"].as_str().unwrap().starts_with("TASK"));
+    assert!(expires.clone().count() == 2 && expires.clone().all(|row| row.get("expires").is_none()));
+    // It is begun when what it was given would have been gone.
+    clock.advance(HOUR);
+    site.run_tasks().await;
+    assert_eq!(stage.runs("x"), 2, "{}", look(&ann, &task).await);
+    assert_eq!(look(&ann, &task).await["error"]["status"], 500);
+    // Given up once more, it is kept as long again, and after that it is gone, whatever TTL removed by then.
+    let letters = store.dead_letters().await.unwrap();
+    clock.advance(KEPT + Duration::from_secs(1));
+    assert_eq!(store.redrive(&letters[0]).await.unwrap(), Redriven::Ended);
+    assert_eq!(site.run_tasks().await, 0);
+}
+
 #[tokio::test]
 async fn what_will_not_pass_fails_at_once() {
     let (_, site, stage) = scene().await;

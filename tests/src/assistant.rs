@@ -80,6 +80,13 @@ impl Assistant {
         self
     }
 
+    /// The same client, which takes tasks for answers.
+    #[must_use]
+    pub fn with_tasks(mut self) -> Self {
+        self.capabilities = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+        self
+    }
+
     /// A POST of anything, signed, with the headers that every request has.
     pub fn post(&self, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
         self.unsigned(body).bearer_auth(&self.token)
@@ -99,7 +106,11 @@ impl Assistant {
             "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1.0" },
             "io.modelcontextprotocol/clientCapabilities": self.capabilities,
         });
-        let target = params.get("name").or(params.get("uri")).and_then(Value::as_str).map(str::to_owned);
+        let target = ["name", "uri", "taskId"]
+            .iter()
+            .find_map(|key| params.get(*key))
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let request = self.post(body.to_string()).header("mcp-protocol-version", MODERN).header("mcp-method", method);
         match target {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actingweb_hooks::{Hooks, McpItem, UriTemplate};
+use actingweb_hooks::{Hooks, McpHook, McpItem, UriTemplate};
 use rmcp::model::{Icon, JsonObject, Prompt, PromptArgument, Resource, ResourceTemplate, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub(crate) struct OfferedTool {
     pub(crate) shown: Tool,
     /// Whether the hook takes no object, so that what it takes is the argument [`WRAPPED`].
     pub(crate) is_wrapped: bool,
+    /// Whether it is an action that runs as a task, never while its caller waits.
+    pub(crate) is_task: bool,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl Catalog {
             .filter_map(|item| Some((item, item.uri.clone()?)))
             .partition::<Vec<_>, _>(|(_, uri)| uri.is_fixed());
         Self {
-            tools: items.tools.iter().map(tool).collect(),
+            tools: items.tools.iter().map(|item| tool(item, hooks)).collect(),
             prompts: items
                 .prompts
                 .iter()
@@ -90,12 +92,17 @@ impl Catalog {
         self.tools.is_empty() && self.prompts.is_empty() && !self.has_resources()
     }
 
+    /// Whether any tool runs as a task.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.tools.iter().any(|tool| tool.is_task)
+    }
+
     pub(crate) const fn has_resources(&self) -> bool {
         !self.resources.is_empty() || !self.templates.is_empty()
     }
 }
 
-fn tool(item: &McpItem) -> OfferedTool {
+fn tool(item: &McpItem, hooks: &Hooks) -> OfferedTool {
     let (input, is_wrapped) = input_schema(item.input_schema.clone().map(schema::portable).as_ref());
     let mut shown = Tool::new(item.name.clone(), item.description.clone(), Arc::new(input));
     shown.title.clone_from(&item.title);
@@ -103,7 +110,8 @@ fn tool(item: &McpItem) -> OfferedTool {
     shown.output_schema = output.as_ref().and_then(Value::as_object).cloned().map(Arc::new);
     shown.annotations = annotations(item);
     shown.icons = icons(item);
-    OfferedTool { item: item.clone(), shown, is_wrapped }
+    let is_task = item.hook == McpHook::Action && hooks.task_rules(&item.name).is_some();
+    OfferedTool { item: item.clone(), shown, is_wrapped, is_task }
 }
 
 /// The schema of a tool's arguments, which are an object always. Whatever else a hook takes becomes the one member of

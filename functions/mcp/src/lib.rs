@@ -7,6 +7,7 @@
 //!
 //! Stateless: every request stands for itself, whatever revision it speaks, so that any instance of the function answers
 //! it. Tools are methods and actions, prompts and resources are methods; what a caller may not use does not exist for it.
+//! Actions that run as tasks are started here, and run elsewhere.
 
 mod answers;
 mod arguments;
@@ -19,6 +20,7 @@ mod questions;
 mod revision;
 mod schema;
 mod server;
+mod tasks;
 
 use std::sync::{Arc, OnceLock};
 

@@ -7,10 +7,11 @@ use actingweb_hooks::{AiClient, CallOutcome, HookFailure, McpCall, McpClient, Mc
 use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::AppState;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, GetPromptRequestParams,
-    GetPromptResponse, Implementation, InputResponses, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, Prompt, PromptsCapability, ReadResourceRequestParams,
-    ReadResourceResponse, ResourcesCapability, ServerCapabilities, ServerConfig, Tool, ToolsCapability,
+    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest, CustomResult,
+    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, InputResponses,
+    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, Prompt, PromptsCapability, ReadResourceRequestParams, ReadResourceResponse,
+    ResourcesCapability, ServerCapabilities, ServerConfig, TASKS_EXTENSION_ID, Tool, ToolsCapability, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -22,14 +23,14 @@ use crate::catalog::{Catalog, Offered, OfferedTool};
 use crate::paging::page;
 use crate::questions::{self, Answers};
 use crate::revision::Revision;
-use crate::{answers, arguments};
+use crate::{answers, arguments, tasks};
 
 /// How long a client may keep a list, in milliseconds. Rights change at any moment; whoever calls what it has lost learns
 /// so then.
 const LIST_TTL_MS: u64 = 60_000;
 
 /// The methods that take parameters: an unreadable one of those is a method all the same.
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 13] = [
     "initialize",
     "server/discover",
     "tools/list",
@@ -39,17 +40,20 @@ const METHODS: [&str; 10] = [
     "resources/list",
     "resources/templates/list",
     "resources/read",
+    "tasks/get",
+    "tasks/update",
+    "tasks/cancel",
     "ping",
 ];
 
 /// The server that one request meets. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Server(Arc<Inner>);
+pub(crate) struct Server(pub(crate) Arc<Inner>);
 
-struct Inner {
-    state: AppState,
-    catalog: Arc<Catalog>,
-    visitor: Visitor,
+pub(crate) struct Inner {
+    pub(crate) state: AppState,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) visitor: Visitor,
     /// The request's span, for what runs in tasks of the transport.
     span: tracing::Span,
 }
@@ -60,7 +64,7 @@ impl Server {
     }
 
     /// Whether the caller may use this, by the rights of MCP and by those that count for the same call over REST.
-    fn may(&self, category: Category, target: &str, item: &McpItem) -> bool {
+    pub(crate) fn may(&self, category: Category, target: &str, item: &McpItem) -> bool {
         let access = &self.0.visitor.access;
         let operation = match category {
             Category::Tools => Operation::Use,
@@ -79,7 +83,7 @@ impl Server {
     }
 
     /// Whether the caller gets to see this tool, so that it may use it.
-    fn offers(&self, tool: &OfferedTool, kind: AiClient) -> bool {
+    pub(crate) fn offers(&self, tool: &OfferedTool, kind: AiClient) -> bool {
         tool.item.is_visible_to(kind) && self.may(Category::Tools, &tool.item.name, &tool.item)
     }
 
@@ -152,6 +156,10 @@ impl ServerHandler for Server {
         capabilities.tools = (!catalog.tools.is_empty()).then(ToolsCapability::default);
         capabilities.prompts = (!catalog.prompts.is_empty()).then(PromptsCapability::default);
         capabilities.resources = catalog.has_resources().then(ResourcesCapability::default);
+        if catalog.has_tasks() {
+            let extensions = capabilities.extensions.get_or_insert_default();
+            extensions.insert(TASKS_EXTENSION_ID.to_owned(), JsonObject::new());
+        }
         let implementation = Implementation::new(app.mcp.name.clone(), app.version.clone())
             .with_description(app.description.clone())
             .with_website_url(app.info_url.clone());
@@ -189,17 +197,22 @@ impl ServerHandler for Server {
         let (kind, revision) = (self.kind_of(&context), Revision::of(&context));
         let offered = self.0.catalog.tools.iter().filter(|tool| self.offers(tool, kind));
         let (page, next) = page(offered, request.as_ref())?;
+        let knows_tasks = tasks::knows(&context);
         let shown = |tool: &&OfferedTool| {
             let mut shown: Tool = tool.shown.clone();
             shown.description = Some(Cow::Owned(tool.item.description_for(kind).to_owned()));
-            if !revision.has_structured_content() {
+            // A note on a task is not what the task gives.
+            if !revision.has_structured_content() || (tool.is_task && !knows_tasks) {
                 shown.output_schema = None;
             }
             shown
         };
-        let mut result = ListToolsResult::with_all_items(page.iter().map(shown).collect())
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private);
+        let mut tools: Vec<Tool> = page.iter().map(shown).collect();
+        if next.is_none() && !knows_tasks {
+            tools.extend(self.task_tools(kind));
+        }
+        let mut result =
+            ListToolsResult::with_all_items(tools).with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Private);
         result.next_cursor = next;
         Ok(result)
     }
@@ -217,21 +230,47 @@ impl ServerHandler for Server {
         let CallToolRequestParams { name, arguments: given, input_responses, request_state, .. } = request;
         let kind = self.kind_of(&context);
         let tool = self.0.catalog.tools.iter().find(|tool| tool.item.name == name && self.offers(tool, kind));
+        if tool.is_none()
+            && let Some(own) = self.task_tools(kind).into_iter().find(|own| own.name == name)
+        {
+            return self.call_task_tool(&own.name, given.as_ref(), &Revision::of(&context)).await.map(Into::into);
+        }
         // What may not be used and what is not there look alike.
         let tool = tool.ok_or_else(|| ErrorData::invalid_params(format!("unknown tool: {name}"), None))?;
-        let so_far = self.answers(&tool.item, request_state.as_deref(), input_responses)?;
         let revision = Revision::of(&context);
         let input = arguments::of_tool(tool, given);
+        if tool.is_task {
+            return match self.0.state.hooks.check_input(&name, &input) {
+                Ok(()) => self.start_task(tool, &input, &context).await,
+                Err(failure) => failed(failure, &revision),
+            };
+        }
+        let so_far = self.answers(&tool.item, request_state.as_deref(), input_responses)?;
         match self.call(&tool.item, input, &so_far, &context).await? {
             Ok(value) => Ok(answers::of_tool(value, &revision).into()),
             Err(failure) => match so_far.ask(&self.0.state, &failure, &context) {
                 Some(question) => Ok(question?.into()),
-                None if failure.status == 400 && !revision.shows_bad_arguments_to_models() => {
-                    Err(ErrorData::invalid_params(failure.detail, None))
-                }
-                None => Ok(answers::of_failed_tool(&failure).into()),
+                None => failed(failure, &revision),
             },
         }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let (record, result) = self.task(&request.task_id).await?;
+        tasks::view(&record, result, &Revision::of(&context)).map(GetTaskResult::new)
+    }
+
+    async fn update_task(&self, request: UpdateTaskParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        // Tasks ask nothing, so that whatever a client brings answers no question that is open.
+        self.task(&request.task_id).await.map(drop)
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.end_task(&request.task_id).await
     }
 
     async fn list_prompts(
@@ -350,4 +389,12 @@ impl ServerHandler for Server {
             },
         }
     }
+}
+
+/// A tool's failure, for those that are to read it in this revision.
+fn failed(failure: HookFailure, revision: &Revision) -> Result<CallToolResponse, ErrorData> {
+    if failure.status == 400 && !revision.shows_bad_arguments_to_models() {
+        return Err(ErrorData::invalid_params(failure.detail, None));
+    }
+    Ok(answers::of_failed_tool(&failure).into())
 }

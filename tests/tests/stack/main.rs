@@ -31,6 +31,7 @@ mod listing;
 mod lists;
 mod mcp;
 mod mcp_access;
+mod mcp_tasks;
 mod mcp_transport;
 mod oauth_budgets;
 mod oauth_clients;

@@ -1,0 +1,255 @@
+//! Tools whose actions run as tasks.
+//!
+//! Clients that know the extension for tasks (`io.modelcontextprotocol/tasks`, SEP-2663) get a task for an answer, and look
+//! after it by `tasks/get` and `tasks/cancel`. To all others the answer is a text that names the task, and they are offered
+//! two tools more that do the same. The task is the one that a POST to the action makes: a row, which a worker runs.
+
+use actingweb_actor::{ActorError, AskTask};
+use actingweb_hooks::{AiClient, McpHook, Op};
+use actingweb_protocol::Name;
+use actingweb_protocol::permission::Category;
+use actingweb_protocol::task::{TaskId, TaskStatus};
+use actingweb_store::{Cancel, TaskKey, TaskRecord};
+use actingweb_web::Problem;
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, CreateTaskResult, DetailedTask, JsonObject, Task, TaskPayload,
+    Tool, ToolAnnotations,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, model};
+use serde_json::{Value, json};
+
+use crate::answers;
+use crate::catalog::OfferedTool;
+use crate::revision::Revision;
+use crate::server::Server;
+
+/// The tool that tells how a task stands, and what came of it.
+const GET: &str = "get_task";
+
+/// The tool that ends a task.
+const CANCEL: &str = "cancel_task";
+
+/// Their one argument.
+const TASK: &str = "task";
+
+/// How long clients are to wait before they look again, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 2_000;
+
+/// Whether whoever sent a request can take a task for an answer. The revisions before 2026-07-28 have other tasks, or none.
+pub(crate) fn knows(context: &RequestContext<RoleServer>) -> bool {
+    let says_so = || context.meta.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks());
+    Revision::of(context).is_stateless() && says_so()
+}
+
+/// How a task stands, and what came of it. What failed is a result that models read, as without a task.
+pub(crate) fn view(record: &TaskRecord, result: Option<Value>, revision: &Revision) -> Result<DetailedTask, ErrorData> {
+    let payload = match outcome(record, result, revision) {
+        Some(outcome) => TaskPayload::Completed { result: members(&outcome)? },
+        None if record.status == TaskStatus::Cancelled => TaskPayload::Cancelled,
+        None => TaskPayload::Working,
+    };
+    let mut task = Task::new(
+        name_of(&record.key),
+        model::TaskStatus::Working,
+        record.created_at.to_string(),
+        record.updated_at.to_string(),
+    );
+    task.status_message = message(record);
+    let kept = record.expires.map(|expires| expires.as_millis().saturating_sub(record.created_at.as_millis()));
+    task.ttl_ms = kept.and_then(|kept| u64::try_from(kept).ok());
+    task.poll_interval_ms = Some(LOOK_AGAIN_MS);
+    Ok(DetailedTask::new(task, payload))
+}
+
+/// What the tool gave, or how it failed; `None` while it may still do either, and once it was cancelled.
+fn outcome(record: &TaskRecord, result: Option<Value>, revision: &Revision) -> Option<CallToolResult> {
+    match record.status {
+        TaskStatus::Completed => Some(answers::of_tool(result.unwrap_or_default(), revision)),
+        TaskStatus::Failed => {
+            Some(CallToolResult::error(vec![ContentBlock::text(problem(record).unwrap_or_default())]))
+        }
+        TaskStatus::Queued | TaskStatus::Running | TaskStatus::Cancelled => None,
+    }
+}
+
+/// What a task is at, for people.
+fn message(record: &TaskRecord) -> Option<String> {
+    let is_over = record.status.is_over();
+    match (record.status, &record.progress) {
+        _ if record.cancel_at.is_some() && !is_over => Some("somebody asked for its end".to_owned()),
+        (TaskStatus::Running, Some(progress)) => {
+            let percent = format!("{:.0} %", progress.fraction * 100.0);
+            Some(if progress.text.is_empty() { percent } else { format!("{percent}: {}", progress.text) })
+        }
+        (TaskStatus::Queued, _) if record.attempts > 0 => {
+            let why = problem(record).unwrap_or_default();
+            Some(format!("attempt {} failed ({why}); the next one is due at {}", record.attempts, record.due_at))
+        }
+        _ => None,
+    }
+}
+
+/// What the last attempt met.
+fn problem(record: &TaskRecord) -> Option<String> {
+    let problem: Value = serde_json::from_str(record.problem.as_deref()?).ok()?;
+    problem.get("detail").or(problem.get("title"))?.as_str().map(str::to_owned)
+}
+
+fn members(result: &impl serde::Serialize) -> Result<JsonObject, ErrorData> {
+    match serde_json::to_value(result) {
+        Ok(Value::Object(members)) => Ok(members),
+        other => {
+            tracing::error!(?other, "request failed");
+            Err(ErrorData::internal_error("an internal error; the log says which", None))
+        }
+    }
+}
+
+/// What a task is called here: the tool, a dot, and its id, which is unique among those of its action.
+fn name_of(key: &TaskKey) -> String {
+    format!("{}.{}", key.action, key.id)
+}
+
+fn unknown() -> ErrorData {
+    ErrorData::invalid_params("there is no such task", None)
+}
+
+fn refused(error: ActorError) -> ErrorData {
+    let problem = Problem::from(error);
+    let detail = problem.detail().to_owned();
+    if problem.status().is_server_error() {
+        ErrorData::internal_error(detail, None)
+    } else {
+        ErrorData::invalid_params(detail, None)
+    }
+}
+
+impl Server {
+    /// Writes a call down, for a worker to run. Its input was checked.
+    pub(crate) async fn start_task(
+        &self,
+        tool: &OfferedTool,
+        input: &Value,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let visitor = &self.0.visitor;
+        let named = Name::parse(&tool.item.name).ok().zip(visitor.invocation.actor.as_ref());
+        let (action, actor) = named.ok_or_else(unknown)?;
+        let caller = visitor.access.caller();
+        let ask = AskTask { actor, action: &action, caller, op: Op::Post.as_str(), input };
+        let record = self.0.state.actors.ask_task(&ask, visitor.context.deadline).await.map_err(refused)?;
+        if knows(context) {
+            let seed = view(&record, None, &Revision::of(context))?;
+            return Ok(CreateTaskResult::new(seed.task).into());
+        }
+        let task = name_of(&record.key);
+        let text = format!(
+            "The task `{task}` was started, and goes on by itself. \
+             Call the tool `{GET}` with {} to see how it stands, and what came of it.",
+            json!({ TASK: task })
+        );
+        Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into())
+    }
+
+    /// A task that the caller asked for, and its result, if it has one.
+    ///
+    /// # Errors
+    /// Invalid parameters for one that there is not, or that is another's; storage errors.
+    pub(crate) async fn task(&self, name: &str) -> Result<(TaskRecord, Option<Value>), ErrorData> {
+        let (key, visitor) = (self.task_key(name)?, &self.0.visitor);
+        let found = self.0.state.actors.task(&key, visitor.access.caller(), visitor.context.deadline).await;
+        found.map_err(refused)?.ok_or_else(unknown)
+    }
+
+    /// Ends a task that the caller asked for, or asks whoever runs it to end. One that is over stays what it is.
+    ///
+    /// # Errors
+    /// As [`task`](Self::task).
+    pub(crate) async fn end_task(&self, name: &str) -> Result<(), ErrorData> {
+        let (key, visitor) = (self.task_key(name)?, &self.0.visitor);
+        let ended = self.0.state.actors.cancel_task(&key, visitor.access.caller(), visitor.context.deadline).await;
+        match ended.map_err(refused)? {
+            Cancel::Done | Cancel::Asked | Cancel::Over(_) => Ok(()),
+            Cancel::Gone => Err(unknown()),
+        }
+    }
+
+    fn task_key(&self, name: &str) -> Result<TaskKey, ErrorData> {
+        let key = || {
+            let (action, id) = name.rsplit_once('.')?;
+            let tool = self.0.catalog.tools.iter().find(|tool| tool.item.name == action)?;
+            // Who may not call the tool any more may not look at what it asked for either.
+            let is_usable = tool.item.hook == McpHook::Action && self.may(Category::Tools, action, &tool.item);
+            if !is_usable {
+                return None;
+            }
+            let actor = self.0.visitor.invocation.actor.as_ref()?.id().clone();
+            Some(TaskKey { actor, action: Name::parse(action).ok()?, id: TaskId::parse(id).ok()? })
+        };
+        key().ok_or_else(unknown)
+    }
+
+    /// The tools of those clients that do not know tasks: none where no tool runs as a task, and none that the application
+    /// has itself.
+    pub(crate) fn task_tools(&self, kind: AiClient) -> Vec<Tool> {
+        let tools = &self.0.catalog.tools;
+        if !tools.iter().any(|tool| tool.is_task && self.offers(tool, kind)) {
+            return Vec::new();
+        }
+        let own = [
+            (
+                CANCEL,
+                "Ends a task that another tool started",
+                ToolAnnotations::new().destructive(true).idempotent(true),
+            ),
+            (
+                GET,
+                "Tells how a task stands that another tool started, and what came of it",
+                ToolAnnotations::new().read_only(true),
+            ),
+        ];
+        let free = own.into_iter().filter(|(name, ..)| !tools.iter().any(|tool| tool.item.name == *name));
+        free.map(|(name, description, annotations)| {
+            let schema = json!({
+                "type": "object",
+                "properties": { TASK: { "type": "string", "description": "What the task is called" } },
+                "required": [TASK],
+            });
+            let schema = schema.as_object().cloned().unwrap_or_default();
+            Tool::new(name, description, schema).with_annotations(annotations.open_world(false))
+        })
+        .collect()
+    }
+
+    /// Calls one of them.
+    pub(crate) async fn call_task_tool(
+        &self,
+        tool: &str,
+        arguments: Option<&JsonObject>,
+        revision: &Revision,
+    ) -> Result<CallToolResult, ErrorData> {
+        let failed = |text: String| Ok(CallToolResult::error(vec![ContentBlock::text(text)]));
+        let Some(task) = arguments.and_then(|arguments| arguments.get(TASK)?.as_str()) else {
+            return failed(format!("`{TASK}` must be a text: what the task is called"));
+        };
+        let seen = async {
+            if tool == CANCEL {
+                self.end_task(task).await?;
+            }
+            self.task(task).await
+        };
+        let (record, result) = match seen.await {
+            Ok(seen) => seen,
+            // Models read results, and may mend their call.
+            Err(error) if error.code == model::ErrorCode::INVALID_PARAMS => return failed(error.message.into_owned()),
+            Err(error) => return Err(error),
+        };
+        if let Some(outcome) = outcome(&record, result, revision) {
+            return Ok(outcome);
+        }
+        let what = if record.status == TaskStatus::Cancelled { "was cancelled" } else { "is under way" };
+        let more = message(&record).map(|message| format!(": {message}")).unwrap_or_default();
+        Ok(CallToolResult::success(vec![ContentBlock::text(format!("The task `{task}` {what}{more}"))]))
+    }
+}

@@ -31,7 +31,7 @@ pub(crate) async fn ask(state: &AppState, incoming: &Incoming, admission: &Admis
     };
     let data = input(incoming)?;
     state.hooks.check_input(action.as_str(), &data)?;
-    let ask = AskTask { actor: admission.actor.id(), action, caller: admission.access.caller(), op, input: &data };
+    let ask = AskTask { actor: &admission.actor, action, caller: admission.access.caller(), op, input: &data };
     let record = state.actors.ask_task(&ask, incoming.context.deadline).await?;
     let mut response = json(StatusCode::ACCEPTED, &view(&record, None));
     let location =

@@ -17,8 +17,8 @@ use crate::{Actor, ActorError, Actors, access_of};
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct AskTask<'a> {
-    /// The actor.
-    pub actor: &'a ActorId,
+    /// The actor. One that was deleted meanwhile gets no task.
+    pub actor: &'a Actor,
     /// The action.
     pub action: &'a Name,
     /// Who asks.
@@ -57,11 +57,12 @@ impl Actors {
     /// Writes a task down, for a worker to run: one call to storage.
     ///
     /// # Errors
-    /// [`ActorError::TooLarge`] for more than [`MAX_INPUT_BYTES`]; storage errors.
+    /// [`ActorError::Gone`] when the actor was deleted meanwhile; [`ActorError::TooLarge`] for more than
+    /// [`MAX_INPUT_BYTES`]; storage errors.
     pub async fn ask_task(&self, ask: &AskTask<'_>, deadline: Deadline) -> Result<TaskRecord, ActorError> {
-        let store = self.store().with_deadline(deadline);
+        let store = ask.actor.store().with_deadline(deadline);
         let id = TaskId::generate(store.now(), &*self.parts().entropy);
-        let key = TaskKey { actor: ask.actor.clone(), action: ask.action.clone(), id };
+        let key = TaskKey { actor: ask.actor.id().clone(), action: ask.action.clone(), id };
         let new = NewTask {
             input: self.seal_task_input(&key, ask.input)?,
             caller: TaskCaller::of(ask.caller),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_hooks::prelude::*;
+use actingweb_hooks::{NewSchedule, Schedules, Timing};
 use actingweb_testkit::fakes::FakeClock;
 use actingweb_tests::{Answer, Faults, Owner, Publisher, Site, Subscribers};
 use tokio::sync::Notify;
@@ -48,16 +49,34 @@ async fn attribute_item(actor: Actor, State(turn): State<Arc<Turn>>) -> Result<(
     Ok(())
 }
 
+/// Every hour.
+fn hourly() -> NewSchedule {
+    NewSchedule::new(Timing::every(Duration::from_secs(3600)).expect("an hour"))
+}
+
+async fn schedule(schedules: Schedules, State(turn): State<Arc<Turn>>) -> Result<(), HookError> {
+    turn.wait().await;
+    schedules.create("work", hourly()).await?;
+    Ok(())
+}
+
+fn work(Input(_): Input<Value>) -> Result<(), HookError> {
+    Ok(())
+}
+
 fn app(turn: &Arc<Turn>) -> App {
     App::new("urn:actingweb:example.com:late")
         .state(Arc::clone(turn))
+        .method("schedule", schedule)
+        .action("work", work)
+        .as_task()
         .method("property", property)
         .method("item", item)
         .method("attribute", attribute)
         .method("attribute_item", attribute_item)
 }
 
-const HOOKS: [&str; 4] = ["property", "item", "attribute", "attribute_item"];
+const HOOKS: [&str; 5] = ["property", "item", "attribute", "attribute_item", "schedule"];
 
 /// A request that writes.
 type Request = fn(&Owner) -> reqwest::RequestBuilder;
@@ -76,6 +95,14 @@ fn append(owner: &Owner) -> reqwest::RequestBuilder {
 
 fn put_attribute(owner: &Owner) -> reqwest::RequestBuilder {
     owner.request(reqwest::Method::PUT, "/devtest/attribute/bucket/late").json(&json!(1))
+}
+
+fn ask_task(owner: &Owner) -> reqwest::RequestBuilder {
+    owner.request(reqwest::Method::POST, "/actions/work").json(&json!("late"))
+}
+
+fn make_schedule(owner: &Owner) -> reqwest::RequestBuilder {
+    owner.request(reqwest::Method::POST, "/actions/work/schedules").json(&json!({ "every": "PT1H" }))
 }
 
 /// What of the table tells of an actor, but its tombstone.
@@ -139,7 +166,7 @@ async fn a_write_held_between_admission_and_commit_finds_no_log() {
 /// Of one that never had a relationship, whoever comes late looks again.
 #[tokio::test]
 async fn a_write_that_comes_long_after_admission_looks_for_its_actor() {
-    for request in [put_property as Request, post_properties, append, put_attribute] {
+    for request in [put_property as Request, post_properties, append, put_attribute, ask_task, make_schedule] {
         let site = Site::with_devtest(app(&Arc::default())).await;
         let ann = site.actor("ann").await;
         with_notes(&ann).await;
@@ -191,24 +218,34 @@ async fn a_hook_cannot_write_to_an_actor_that_was_deleted_meanwhile() {
 /// it. What took less counts as made before the end.
 #[tokio::test]
 async fn a_plain_write_delayed_on_its_way_is_not_acknowledged_and_goes_at_the_last_look() {
-    let clock = FakeClock::new();
-    let site = Site::with_clock(app(&Arc::default()), Arc::new(clock.clone())).await;
-    let ann = site.actor("ann").await;
-    let held = site.meter().hold_calls("PutItem", 1);
-    let late = Answer::of(put_property(&ann));
-    let ending = async {
-        held.arrived().await;
-        site.meter().inject(Faults::latency(LATENCY));
-        end(&site, &ann).await;
-        held.release();
-    };
-    let (answer, ()) = tokio::join!(late, ending);
-    answer.problem(404);
-    site.meter().heal();
-    assert_eq!(left(&site, &ann).await.len(), 1, "on its way when the actor ended");
-    clock.advance(Duration::from_secs(16 * 60));
-    site.drain().await;
-    assert_eq!(left(&site, &ann).await, Vec::<Value>::new());
+    for (request, operation, rows) in [
+        (put_property as Request, "PutItem", 1),
+        // A task and what it is given; a schedule and how many there are.
+        (ask_task, "TransactWriteItems", 2),
+        (make_schedule, "TransactWriteItems", 2),
+    ] {
+        let clock = FakeClock::new();
+        let site = Site::with_clock(app(&Arc::default()), Arc::new(clock.clone())).await;
+        let ann = site.actor("ann").await;
+        let held = site.meter().hold_calls(operation, 1);
+        let late = Answer::of(request(&ann));
+        let ending = async {
+            held.arrived().await;
+            site.meter().inject(Faults::latency(LATENCY));
+            end(&site, &ann).await;
+            held.release();
+        };
+        let (answer, ()) = tokio::join!(late, ending);
+        answer.problem(404);
+        site.meter().heal();
+        assert_eq!(left(&site, &ann).await.len(), rows, "on its way when the actor ended");
+        clock.advance(Duration::from_secs(16 * 60));
+        site.drain().await;
+        site.run_tasks().await;
+        assert_eq!(left(&site, &ann).await, Vec::<Value>::new());
+        let table = json!(site.table().await).to_string();
+        assert!(!table.contains("RUN#"), "nobody runs what it asked for: {table}");
+    }
 }
 
 /// Nobody pays for this who is not late: one look stands for all that is written in the next 250 ms.

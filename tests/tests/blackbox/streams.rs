@@ -52,7 +52,6 @@ async fn what_is_refused_is_a_reply_as_anywhere_else() {
     let post = |body: &Value| ann.request(Method::POST, "/methods/draft").json(body);
     refused(post(&json!({ "topic": "" }))).await.problem(400);
     refused(post(&json!({}))).await.problem(400);
-    refused(post(&json!({ "topic": "tides" })).header("idempotency-key", "k")).await.problem(400);
     refused(ann.anonymous(Method::POST, "/methods/draft").json(&json!({ "topic": "tides" }))).await.problem(401);
     refused(ann.request(Method::POST, "/methods/nobody").json(&json!({}))).await.problem(400);
     // A method that does not stream.

@@ -19,6 +19,8 @@
 //! GET DELETE /{actor}/clients/{client}                one of them; POST …/secret makes a new secret
 //! GET       /{actor}/grants                           who may act for the owner
 //! DELETE    /{actor}/grants/{grant}                   and no longer
+//! GET       /{actor}/identities                       who signs in to the actor
+//! DELETE    /{actor}/identities/{identity}            and no longer
 //! GET       /{actor}/services                         the owner's accounts at services
 //! GET POST DELETE /{actor}/services/{service}         one of them: looked at, connected, given up
 //! GET       /oauth/services/callback                  back from a service; also …/{service}/callback
@@ -32,6 +34,7 @@ mod cors;
 mod documents;
 mod email;
 mod error;
+mod identities;
 mod introspect;
 mod limits;
 mod login;
@@ -81,6 +84,7 @@ pub fn routes() -> Router<AppState> {
         .merge(email::routes())
         .merge(spa::routes())
         .merge(manage::routes())
+        .merge(identities::routes())
         .merge(services::routes())
         .route("/oauth", any(nothing))
         .route("/oauth/", any(nothing))

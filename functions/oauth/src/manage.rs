@@ -88,7 +88,7 @@ async fn grants(State(state): State<AppState>, incoming: Incoming) -> Reply {
 }
 
 /// Lets in the creator, and nobody else; then asks whether the path takes the verb.
-async fn admit(
+pub(crate) async fn admit(
     state: &AppState,
     incoming: &Incoming,
     allow: &'static str,

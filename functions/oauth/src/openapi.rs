@@ -3,7 +3,7 @@
 use actingweb_web::openapi::{Content, Document, Operation};
 use serde_json::{Value, json};
 
-use crate::{authorize, introspect, login, manage, register, revoke, token};
+use crate::{authorize, identities, introspect, login, manage, register, revoke, token};
 
 /// Describes `/oauth` and `/.well-known`, and an actor's clients and grants.
 pub fn describe(document: &mut Document) {
@@ -48,12 +48,15 @@ pub fn describe(document: &mut Document) {
     crate::services_openapi::describe(&mut group);
     let client = group.schema("OwnedClient", manage::client_schema());
     let grant = group.schema("ClientGrant", manage::grant_schema());
+    let identity = group.schema("Identity", identities::schema());
     group
         .path("/{actor}/clients", [manage::describe_clients(&client), manage::describe_new(&client)])
         .path("/{actor}/clients/{client}", [manage::describe_one(&client), manage::describe_end()])
         .path("/{actor}/clients/{client}/secret", [manage::describe_secret()])
         .path("/{actor}/grants", [manage::describe_grants(&grant)])
-        .path("/{actor}/grants/{grant}", [manage::describe_revoke()]);
+        .path("/{actor}/grants/{grant}", [manage::describe_revoke()])
+        .path("/{actor}/identities", [identities::describe_all(&identity)])
+        .path("/{actor}/identities/{identity}", [identities::describe_end()]);
 }
 
 fn oauth_error() -> Value {

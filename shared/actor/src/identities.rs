@@ -5,7 +5,7 @@
 //! signed in to it.
 
 use actingweb_protocol::{ActorId, Creator, CreatorError, Deadline, Purpose, random_hex};
-use actingweb_store::{IdentityOutcome, IdentityRecord, LinkOutcome, LogView, NewActor, Store, Wanted};
+use actingweb_store::{IdentityOutcome, IdentityRecord, LinkOutcome, LogView, NewActor, Store, UnlinkOutcome, Wanted};
 use tokio::time::Instant;
 
 use crate::{Actor, ActorError, Actors};
@@ -167,25 +167,22 @@ fn creator_of(identity: &Identity) -> Result<Creator, CreatorError> {
 }
 
 impl Actor {
-    /// The identities that may sign in to this actor.
+    /// The identities that may sign in to this actor, the one that was connected first before the others.
     ///
     /// # Errors
     /// [`ActorError`].
-    pub async fn identities(&self) -> Result<Vec<Identity>, ActorError> {
-        let found = self.store().identities(self.id()).await?;
-        let identity = |record: IdentityRecord| {
-            let IdentityRecord { digest, provider, issuer, subject, email, name, .. } = record;
-            Identity { digest, provider, issuer, subject, email, name }
-        };
-        Ok(found.into_iter().map(identity).collect())
+    pub async fn identities(&self) -> Result<Vec<IdentityRecord>, ActorError> {
+        let mut found = self.store().identities(self.id()).await?;
+        found.sort_by_key(|identity| identity.linked_at);
+        Ok(found)
     }
 
-    /// Takes an identity away: it no longer signs in to this actor. Sessions that it has are not concerned. False when it
-    /// is not this actor's.
+    /// Takes an identity away: it no longer signs in to this actor. Sessions that it began are not concerned. The last one
+    /// stays unless `may_be_last` says that there is another way in: nobody may know the passphrase.
     ///
     /// # Errors
     /// [`ActorError`].
-    pub async fn unlink(&self, identity: &str) -> Result<bool, ActorError> {
-        Ok(self.store().unlink_identity(self.id(), identity).await?)
+    pub async fn unlink(&self, identity: &str, may_be_last: bool) -> Result<UnlinkOutcome, ActorError> {
+        Ok(self.store().unlink_identity(self.id(), identity, may_be_last).await?)
     }
 }

@@ -39,8 +39,9 @@ pub mod trusts;
 pub use actingweb_protocol::Rank;
 pub use actingweb_protocol::permission::Caller;
 pub use actingweb_store::{
-    Attribute, Change, ClientAuthMethod, ClientGrant, ClientRecord, Diff, FeedRecord, FirstPage, ListItem, ListRecord,
-    LogEntry, LoggedChange, Stored, StoredAttribute, StoredProperty, SubscriptionRecord, Told, TrustRecord, Wanted,
+    Attribute, Change, ClientAuthMethod, ClientGrant, ClientRecord, Diff, FeedRecord, FirstPage, IdentityRecord,
+    ListItem, ListRecord, LogEntry, LoggedChange, Stored, StoredAttribute, StoredProperty, SubscriptionRecord, Told,
+    TrustRecord, UnlinkOutcome, Wanted,
 };
 pub use actor::Actor;
 pub use actors::{Actors, CreateActor, CreateError, CreatedActor, Presented, Visit, VisitError};

@@ -57,6 +57,20 @@ pub enum LinkOutcome {
     Gone,
 }
 
+/// How taking an identity away from an actor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnlinkOutcome {
+    /// It no longer signs in.
+    Removed,
+    /// It is not the actor's.
+    Unknown,
+    /// It is the actor's last one, and stays.
+    Last,
+}
+
+/// How often taking an identity away is tried again that other changes came before.
+const UNLINK_ROUNDS: usize = 8;
+
 impl IdentityRecord {
     fn item(&self, actor: &ActorId, address_row: bool) -> Item {
         let mut row = item::new(&keys::actor(actor), &keys::identity_of(&self.digest));
@@ -185,16 +199,63 @@ impl Store {
         }
     }
 
-    /// Takes an identity away from an actor. False when it is not the actor's.
+    /// Takes an identity away from an actor, and what leads from it and its address to the actor: two calls. The last one
+    /// stays unless `may_be_last`, also where several are taken away at the same time.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn unlink_identity(&self, actor: &ActorId, digest: &str) -> Result<bool, StoreError> {
-        let key = item::key(&keys::actor(actor), &keys::identity_of(digest));
-        let Some(found) = self.batch_get(vec![key.clone()]).await?.pop() else { return Ok(false) };
-        self.release_identity(actor, &Row::read(&found)?).await?;
-        self.batch_delete(vec![key]).await?;
-        Ok(true)
+    pub async fn unlink_identity(
+        &self,
+        actor: &ActorId,
+        digest: &str,
+        may_be_last: bool,
+    ) -> Result<UnlinkOutcome, StoreError> {
+        let partition = keys::actor(actor);
+        let own = || Condition::new("attribute_not_exists(pk) OR actor = :actor", [(":actor", text(actor.as_str()))]);
+        // Each round is begun by another change to the same rows; there are as many identities as people connect.
+        for _ in 0..UNLINK_ROUNDS {
+            let mut rows = Vec::new();
+            let mut pages = self.pages(&partition, keys::IDENTITIES, None);
+            while let Some(items) = pages.next().await? {
+                rows.extend(items);
+            }
+            let sort_key = keys::identity_of(digest);
+            let read = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
+            let (mut address, mut is_found, mut another) = (None, false, None);
+            for row in &read {
+                match row.text("sk")? {
+                    sk if sk == sort_key => (is_found, address) = (true, row.optional_text(FOUND_BY)?),
+                    sk => another = Some(sk),
+                }
+            }
+            if !is_found {
+                return Ok(UnlinkOutcome::Unknown);
+            }
+            let mut writes = vec![
+                self.delete_part(item::key(&partition, &sort_key), Some(Condition::new("attribute_exists(pk)", [])))?,
+                self.delete_part(identity_key(digest), Some(own()))?,
+            ];
+            if !may_be_last {
+                let Some(another) = another else { return Ok(UnlinkOutcome::Last) };
+                let stays = Condition::new("attribute_exists(pk)", []);
+                writes.push(self.check_part(item::key(&partition, another), stays)?);
+            }
+            // Another identity with the same address still leads people here.
+            let others = read.iter().filter(|row| row.text("sk").is_ok_and(|sk| sk != sort_key));
+            let mut kept = others.map(|row| row.optional_text(FOUND_BY));
+            if let Some(address) =
+                address.filter(|address| !kept.any(|other| other.is_ok_and(|it| it == Some(address))))
+            {
+                writes.push(self.delete_part(item::key(address, keys::EMAIL), Some(own()))?);
+            }
+            match self.transact(writes).await? {
+                Ok(()) => return Ok(UnlinkOutcome::Removed),
+                Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => {}
+                Err(Cancelled(reasons)) => return Err(refused("TransactWriteItems", reasons)),
+            }
+        }
+        let reason = "identities of this actor kept changing".to_owned();
+        Err(StoreError::Busy { reason, retry_after: std::time::Duration::from_secs(1) })
     }
 
     /// Removes what leads from an identity, and from its address, to this actor.

@@ -56,7 +56,7 @@ pub use due::{DueJob, DueWork};
 pub use error::StoreError;
 pub use feeds::{ACKNOWLEDGE_AFTER, FeedRecord, GAP_TIMEOUT, Generation, GrantRecord, Received, Taken};
 pub use grants::{ClientGrant, ConsentOutcome, GrantKind, GrantOutcome, GrantedCode, IssuedTokens};
-pub use identities::{IdentityOutcome, IdentityRecord, LinkOutcome};
+pub use identities::{IdentityOutcome, IdentityRecord, LinkOutcome, UnlinkOutcome};
 pub use known::{Fact, FactRecord, KnownPeer, MAX_FACT_BYTES};
 pub use listing::FirstPage;
 pub use lists::{Home, ListChange, ListItem, ListRecord};

@@ -169,7 +169,9 @@ fn every_path_has_the_owner_it_should() {
             assert_eq!(owner(&path).as_deref(), Some(group.as_str()), "{path}");
         }
     }
-    for path in ["/oauth", "/oauth/token", "/oauth/meta", "/.well-known/x/y", "/a1/clients", "/a1/grants/x"] {
+    for path in
+        ["/oauth", "/oauth/token", "/oauth/meta", "/.well-known/x/y", "/a1/clients", "/a1/grants/x", "/a1/identities/x"]
+    {
         assert_eq!(owner(path).as_deref(), Some("oauth"), "{path}");
     }
     for path in ["/a1/permissions", "/a1/permissions/x", "/a1/permissions/x/y"] {

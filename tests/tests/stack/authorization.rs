@@ -169,6 +169,8 @@ fn table() -> Vec<Row> {
         ("DELETE", "/{actor}/services/{service}", "/services/none", None,                [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
         ("GET", "/{actor}/services/{service}/callback", "/services/none/callback", None, everybody(400)),
         ("GET", "/{actor}/grants", "/grants", None,                                      [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("GET", "/{actor}/identities", "/identities", None,                              [401, 403, 200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
+        ("DELETE", "/{actor}/identities/{identity}", "/identities/none", None,           [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
         ("DELETE", "/{actor}/grants/{grant}", "/grants/mcp_0.0123456789abcdef", None,    [401, 403, 404, 404, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 401]),
     ]
 }
@@ -315,7 +317,7 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
 fn group(template: &str) -> &str {
     match template.split('/').nth(2) {
         _ if template.starts_with("/oauth") || template.starts_with("/.well-known") => "oauth",
-        Some("clients" | "grants" | "services") => "oauth",
+        Some("clients" | "grants" | "identities" | "services") => "oauth",
         None | Some("") => "factory",
         Some("permissions") => "trust",
         Some(group) => group,

@@ -52,6 +52,7 @@ mod services;
 mod signin;
 mod signin_apps;
 mod signin_email;
+mod signin_identities;
 mod streaming;
 mod subscriptions;
 mod tasks;

@@ -138,6 +138,14 @@ pub(super) fn parameters() -> Value {
             "schema": { "type": "string", "minLength": 1, "maxLength": 100 },
             "example": "mcp_0f3c6f0a6d0e5f8e9f7e0d9b7a4e1c55.9d2e8b1c4f5a5e0b",
         },
+        "identity": {
+            "name": "identity",
+            "in": "path",
+            "required": true,
+            "description": "An identity's id, as the listing of identities says it.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 100 },
+            "example": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        },
         "grantor": {
             "name": "grantor",
             "in": "path",

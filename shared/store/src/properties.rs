@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use actingweb_protocol::subscription::{PROPERTIES, Scope};
 use actingweb_protocol::{ActorId, Name};
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 
 use crate::clients::client_key;
@@ -14,6 +16,9 @@ use crate::lookups::FOUND_BY;
 use crate::store::key_of;
 use crate::transaction::Condition;
 use crate::{Decision, Home, ListRecord, LogView, Store, StoreError, Write, item, keys};
+
+/// How many transactions of a deletion are under way at once.
+const CONCURRENT_RELEASES: usize = 8;
 
 /// A plain property as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,14 +252,17 @@ impl Store {
         let is_large = |row: &Item| !prefix.is_empty() && row.contains_key(TEXT_BYTES);
         while let Some(items) = pages.next().await? {
             let (lists, rest): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|row| row.contains_key("generation"));
-            for row in lists {
-                self.release_list(actor, ListRecord::from_keys(&Row(row))?).await?;
-            }
             let (found, rest): (Vec<&Item>, Vec<&Item>) =
                 rest.into_iter().partition(|row| self.may_be_found(&Row(row)) || is_large(row));
-            for row in found {
-                self.release_value(actor, &Row(row)).await?;
+            // No two of these touch the same row.
+            let mut releases: Vec<BoxFuture<'_, Result<(), StoreError>>> = Vec::new();
+            for row in lists {
+                releases.push(Box::pin(self.release_list(actor, ListRecord::from_keys(&Row(row))?)));
             }
+            for row in found {
+                releases.push(Box::pin(async move { self.release_value(actor, &Row(row)).await }));
+            }
+            stream::iter(releases).buffer_unordered(CONCURRENT_RELEASES).try_collect::<()>().await?;
             for row in rest.iter().map(|row| Row(row)) {
                 if row.text("sk").is_ok_and(|sk| sk.starts_with(keys::IDENTITIES)) {
                     self.release_identity(actor, &row).await?;

@@ -199,6 +199,33 @@ async fn what_a_large_value_costs() {
     assert_eq!(calls.count_of("TransactWriteItems"), 2, "the first learns what is there");
 }
 
+/// Each goes in a transaction of its own; those are under way together, eight of them.
+#[tokio::test]
+async fn all_are_deleted_several_at_a_time() {
+    let site = Site::of(app()).await;
+    let ann = site.actor("ann").await;
+    for n in 0..20 {
+        ann.put(&format!("/properties/p{n}"), &long(n, 20_000)).await.expect(204);
+    }
+    for n in 0..4 {
+        ann.post("/properties", &json!({ format!("l{n}"): { "_type": "list" } })).await.expect(201);
+    }
+    // None of the first eight is answered before all of them have come.
+    let held = site.meter().hold_calls("TransactWriteItems", 8);
+    let deletion = site.meter().measure(ann.delete("/properties"));
+    let together = async {
+        for _ in 0..8 {
+            held.arrived().await;
+        }
+        held.release();
+    };
+    let ((deleted, calls), ()) = tokio::join!(deletion, together);
+    deleted.expect(204);
+    assert_eq!(calls.count_of("TransactWriteItems"), 24);
+    assert_eq!(ann.get("/properties").await.expect(200).json(), json!({}));
+    assert_eq!(check_rows(&site).await, 0);
+}
+
 /// A part holds what a reply can hold, and names nothing twice.
 #[tokio::test]
 async fn parts_hold_large_values_too() {

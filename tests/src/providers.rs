@@ -1,6 +1,7 @@
 //! Sites whose people sign in with identity providers, which stand-ins are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actingweb_hooks::App;
 use actingweb_peer::{Guard, HttpSettings, Limits, PeerClient};
@@ -8,6 +9,7 @@ use actingweb_protocol::Clock;
 use actingweb_providers::{ProviderSettings, Providers};
 use actingweb_runtime::SystemClock;
 use actingweb_testkit::provider_standin::{CLIENT_ID, CLIENT_SECRET, Person, ProviderStandin};
+use actingweb_web::AppState;
 use serde_json::Value;
 
 use crate::{Answer, Browser, Site};
@@ -41,6 +43,16 @@ impl ProvidedSite {
 
     /// An application in this process, at a time of the test's own, which the providers share.
     pub async fn with_clock(app: App, clock: Arc<dyn Clock>) -> Self {
+        Self::adjusted(app, clock, |_| {}).await
+    }
+
+    /// An application in this process whose requests have this long.
+    pub async fn limited(app: App, time_limit: Duration) -> Self {
+        Self::adjusted(app, Arc::new(SystemClock), |state| state.time_limit = time_limit).await
+    }
+
+    /// An application in this process, at a time of the test's own, whose state is changed before it is served.
+    pub async fn adjusted(app: App, clock: Arc<dyn Clock>, adjust: impl FnOnce(&mut AppState)) -> Self {
         let standin = |subject: &str, email: &str| {
             ProviderStandin::start(Arc::clone(&clock), Person::new(subject, email)).expect("a stand-in")
         };
@@ -69,7 +81,11 @@ impl ProvidedSite {
         let http =
             PeerClient::new(&HttpSettings::default(), Guard::Loopback, Limits::default()).expect("a guarded client");
         let providers = Providers::new(settings, &http, &clock);
-        let site = Site::adjusted_with_clock(app, clock, |state| state.providers = providers).await;
+        let site = Site::adjusted_with_clock(app, clock, |state| {
+            state.providers = providers;
+            adjust(state);
+        })
+        .await;
         Self { site, house, club, github, apple }
     }
 

@@ -149,6 +149,18 @@ impl Site {
         actingweb_runtime::prime(&state).await.expect("storage within reach");
     }
 
+    /// Another process of the same deployment, as Lambda starts one beside the first: on the same storage, under the same
+    /// public URL, with nothing in common in memory. Gives where it listens; it ends with the test's runtime.
+    pub async fn another_process(&self, app: App) -> String {
+        let state = actingweb_runtime::build(&self.inside().config, app).await.expect("a state");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = actingweb_local::router(state).layer(axum::middleware::map_request(client_address));
+        #[expect(clippy::disallowed_methods, reason = "a server outlives the call that starts it")]
+        tokio::task::spawn(async move { axum::serve(listener, router).await.expect("a server") });
+        url
+    }
+
     /// Does the work that is due, as the worker would.
     pub async fn drain(&self) -> actingweb_worker::Drained {
         let deadline = Deadline::after(Instant::now().into_std(), Duration::from_secs(60));

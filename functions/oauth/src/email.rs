@@ -27,7 +27,7 @@ use crate::signin::Trouble;
 use crate::signin_admit::{Admitted, admit};
 use crate::signin_leg::{Purpose, Returned, is_browser, keep_browser, secret};
 use crate::spa_error::SpaError;
-use crate::{spa_cors, spa_return};
+use crate::{people, spa_cors, spa_return};
 
 /// The routes of this part.
 pub(crate) fn routes() -> Router<AppState> {
@@ -68,7 +68,12 @@ pub(crate) async fn ask(state: &AppState, incoming: &Incoming, returned: &Return
 }
 
 async fn email(State(state): State<AppState>, incoming: Incoming) -> Response {
-    let reply = async { Box::pin(handle(&state, &incoming)).await.map_err(SpaError::from) };
+    let reply = async {
+        match Box::pin(handle(&state, &incoming)).await {
+            Err(problem) if people::is_by_person(incoming.headers()) => Ok(people::page(&problem)),
+            reply => reply.map_err(SpaError::from),
+        }
+    };
     spa_cors::answer(&state, &incoming, reply).await
 }
 

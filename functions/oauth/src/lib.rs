@@ -45,6 +45,7 @@ pub mod openapi;
 mod openapi_signin;
 mod pages;
 mod params;
+mod people;
 mod register;
 mod request;
 mod revoke;
@@ -74,18 +75,20 @@ pub fn routes() -> Router<AppState> {
         .merge(register::routes())
         .merge(token::routes())
         .merge(revoke::routes());
-    let nothing = || std::future::ready(Problem::not_found("there is nothing at this path of /oauth"));
-    cors::open(open)
-        .merge(introspect::routes())
+    let pages = Router::new()
         .merge(authorize::routes())
         .merge(login::routes())
         .merge(signin::routes())
         .merge(callback::routes())
+        .merge(services::routes());
+    let nothing = || std::future::ready(Problem::not_found("there is nothing at this path of /oauth"));
+    cors::open(open)
+        .merge(introspect::routes())
+        .merge(people::readable(pages))
         .merge(email::routes())
         .merge(spa::routes())
         .merge(manage::routes())
         .merge(identities::routes())
-        .merge(services::routes())
         .route("/oauth", any(nothing))
         .route("/oauth/", any(nothing))
         // Words that are groups of an actor elsewhere mean nothing here.

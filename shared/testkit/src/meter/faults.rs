@@ -57,6 +57,8 @@ pub struct Faults {
     pub operations: Vec<String>,
     /// How many faults there will be in all; `None` means no end.
     pub limit: Option<u64>,
+    /// How many calls go well before any of it begins.
+    pub after: u64,
 }
 
 impl Faults {
@@ -94,8 +96,17 @@ impl Faults {
         Self { limit: Some(limit), ..self }
     }
 
+    /// These faults once `calls` calls have gone well.
+    #[must_use]
+    pub fn after(self, calls: u64) -> Self {
+        Self { after: calls, ..self }
+    }
+
     /// What happens to the `n`th call. The generator comes along to settle the details.
     pub(super) fn strike(&self, n: u64, operation: &str) -> Option<(Fault, Rng)> {
+        if n < self.after {
+            return None;
+        }
         if !self.operations.is_empty() && !self.operations.iter().any(|named| named == operation) {
             return None;
         }
@@ -222,6 +233,8 @@ mod tests {
         assert!(struck(&faults, "GetItem").iter().all(Option::is_none));
         assert!(struck(&faults, "UpdateItem").iter().all(|fault| *fault == Some(Fault::TransactionConflict)));
         assert!(struck(&faults, "BatchGetItem").iter().all(|fault| *fault == Some(Fault::Unprocessed)));
+        let late = struck(&Faults::always_throttle().after(3), "GetItem");
+        assert_eq!(late.iter().take_while(|fault| fault.is_none()).count(), 3);
         let named = Faults::always_throttle().on(["Query"]);
         assert!(struck(&named, "GetItem").iter().all(Option::is_none));
         assert!(struck(&named, "Query").iter().all(|fault| *fault == Some(Fault::Throttle)));

@@ -1,0 +1,53 @@
+//! Problems as people read them: a page with the reason, where a browser asked for one. Programs get the document that they
+//! get everywhere else; the status is the same.
+
+use actingweb_web::{AppState, Problem};
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, header};
+
+use crate::pages::{Page, escape};
+
+/// Shows problems of these routes as pages to browsers.
+pub(crate) fn readable(routes: Router<AppState>) -> Router<AppState> {
+    routes.route_layer(from_fn(answer))
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    let by_person = is_by_person(request.headers());
+    let mut response = next.run(request).await;
+    match response.extensions().get::<Problem>() {
+        Some(problem) if by_person => page(problem),
+        _ => {
+            // Whoever asks otherwise gets something else.
+            response.headers_mut().append(header::VARY, http::HeaderValue::from_static("Accept"));
+            response
+        }
+    }
+}
+
+/// Whether a browser asks for a page: what scripts fetch does not name HTML.
+pub(crate) fn is_by_person(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| range.trim_start().starts_with("text/html"))
+}
+
+/// A problem as a page.
+pub(crate) fn page(problem: &Problem) -> Response {
+    let (title, more) = match problem.status() {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            ("This does not work at the moment", "Nothing was lost. Wait a little, then begin again.")
+        }
+        StatusCode::TOO_MANY_REQUESTS => ("Too many attempts", "Wait a minute, then try again."),
+        status if status.is_server_error() => ("This did not work", "Try again later."),
+        _ => ("This did not work", "Go back, and try again."),
+    };
+    let body = format!("<p class=\"alert\" role=\"alert\">{}</p><p>{more}</p>", escape(problem.detail()));
+    let mut response = Page { title, body, leads_to: None }.reply(problem.status());
+    let kept = [header::RETRY_AFTER, header::ALLOW, header::WWW_AUTHENTICATE].into_iter();
+    let kept = kept.filter_map(|name| Some((name.clone(), problem.header(&name)?)));
+    response.headers_mut().extend(kept);
+    response
+}

@@ -158,6 +158,23 @@ fn alarms_cover_every_function_once() {
     }
 }
 
+/// The age of the oldest message counts those that a worker has, too, and may have for a quarter of an hour.
+#[test]
+fn work_under_way_is_not_late() {
+    let template = template();
+    let metrics = template["Resources"]["WorkerLate"]["Properties"]["Metrics"].as_array().expect("metrics").clone();
+    let named = |id: &str| metrics.iter().find(|metric| metric["Id"] == id).expect("a metric").clone();
+    assert_eq!(named("late")["Expression"], "IF(waiting > 0, age, 0)");
+    for (id, name, stat) in [
+        ("waiting", "ApproximateNumberOfMessagesVisible", "Minimum"),
+        ("age", "ApproximateAgeOfOldestMessage", "Maximum"),
+    ] {
+        let metric = &named(id)["MetricStat"];
+        assert_eq!((&metric["Metric"]["MetricName"], &metric["Stat"]), (&json!(name), &json!(stat)));
+        assert_eq!(metric["Metric"]["Dimensions"][0]["Value"], json!({"Fn::GetAtt": "WorkQueue.QueueName"}));
+    }
+}
+
 #[test]
 fn functions_stop_before_the_gateway_does() {
     let template = template();

@@ -14,6 +14,8 @@
 # From the environment, each the template's parameter of the same purpose, all optional:
 #   BASE_URL BEDROCK_MODEL BOT_TOKEN LOG_LEVEL DEVTEST MEMORY_SIZE and PARAMETERS, further
 #   `Name=value` pairs for the stack (such as "LogRetentionDays=90").
+# Identity providers: ACTINGWEB_OAUTH_<PROVIDER>_... for the function oauth, and clients of services,
+#   ACTINGWEB_OAUTH_SERVICE_<NAME>_..., for every function: docs/oauth.md says which there are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -86,8 +88,9 @@ fi
 
 # The keys go through a file that only this user can read, never through a command line.
 settings=$(mktemp)
-trap 'rm -f "$settings"' EXIT
-chmod 600 "$settings"
+oauth_settings=$(mktemp)
+trap 'rm -f "$settings" "$oauth_settings"' EXIT
+chmod 600 "$settings" "$oauth_settings"
 cat >"$settings" <<END
 ACTINGWEB_TABLE='$table'
 ACTINGWEB_BASE_URL='$base_url'
@@ -98,9 +101,18 @@ ACTINGWEB_DEVTEST='${DEVTEST:-false}'
 END
 [[ -z ${BOT_TOKEN:-} ]] || echo "ACTINGWEB_BOT_TOKEN='$BOT_TOKEN'" >>"$settings"
 [[ -z ${BEDROCK_MODEL:-} ]] || echo "ACTINGWEB_BEDROCK_MODEL='$BEDROCK_MODEL'" >>"$settings"
+for name in $(compgen -e ACTINGWEB_OAUTH_SERVICE_ | sort); do
+  echo "$name='${!name}'" >>"$settings"
+done
+# Secrets of identity providers are the business of one function.
+cp "$settings" "$oauth_settings"
+for name in $(compgen -e ACTINGWEB_OAUTH_ | sort); do
+  [[ $name == ACTINGWEB_OAUTH_SERVICE_* ]] || echo "$name='${!name}'" >>"$oauth_settings"
+done
 if [[ $dry_run ]]; then
   echo "# $settings would hold:" >&2
-  sed 's/^/#   /' "$settings" >&2
+  sed -E "s/^/#   /; s/(SECRET|TOKEN)='.*/\\1='...'/" "$settings" >&2
+  echo "# and for the function oauth also: $(compgen -e ACTINGWEB_OAUTH_ | grep -v _SERVICE_ | sort | tr '\n' ' ')" >&2
 fi
 
 packages=()
@@ -111,13 +123,15 @@ run cargo lambda build --profile lambda --arm64 "${packages[@]}"
 for group in "${groups[@]}"; do
   role=$(output "$(sed -E 's/(^|-)(.)/\u\2/g' <<<"$group")RoleArn")
   timeout=29
+  env_file=$settings
   case $group in
+    oauth) env_file=$oauth_settings ;;
     worker) timeout=900 ;;
     deliver) timeout=120 ;;
     methods-stream) timeout=300 ;;
   esac
   run cargo lambda deploy --region "$region" --binary-name "actingweb-$group" \
-    --role "$role" --env-file "$settings" \
+    --role "$role" --env-file "$env_file" \
     --memory "${MEMORY_SIZE:-512}" --timeout "$timeout" "$stack-$group"
   if [[ $kms_key == arn:* ]]; then
     run aws lambda update-function-configuration --region "$region" --function-name "$stack-$group" \

@@ -7,4 +7,5 @@ mod openapi;
 mod permissions;
 mod resources;
 mod routes;
+mod sign_in;
 mod template;

@@ -19,10 +19,12 @@
 //! | computes for long | `fingerprint` |
 //! | notices that an actor was created | `lifecycle` |
 //! | checks its input before it runs | `bounded_text` |
+//! | begins a conversation with an AI client | `begin`; tools and resources are methods and actions with a word more, below |
 
 mod aggregate;
 mod arithmetic;
 mod batch;
+mod begin;
 mod bounded_text;
 mod collect;
 mod draft;
@@ -79,6 +81,13 @@ pub fn app() -> App {
         .method("get_status", status::get_status)
         .describe("Tells how the actor is doing")
         .annotate(Annotations::read_only().closed_world())
+        .tool("Tells how the user's actor is doing: since when it is there, and how much it holds")
+        .mcp_resource("usage://status", "How the user's actor is doing")
+        .title("Status")
+        .method("get_summary_prompt", begin::get_summary_prompt)
+        .describe("Begins a conversation on a topic")
+        .annotate(Annotations::read_only().idempotent().closed_world())
+        .prompt("Sums up what is known about a topic")
         .method("fetch_weather", weather::fetch_weather)
         .describe("Tells the weather in a city")
         .annotate(Annotations::read_only().open_world())

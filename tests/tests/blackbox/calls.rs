@@ -26,6 +26,7 @@ async fn methods_and_actions_are_listed_with_their_schemas() {
         "fingerprint",
         "gather_sources",
         "get_status",
+        "get_summary_prompt",
         "greet",
         "process_batch",
         "summarize",

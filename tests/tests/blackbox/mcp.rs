@@ -23,14 +23,23 @@ async fn a_client_connects_calls_a_tool_and_is_shut_out() {
     let assistant = Assistant::with_token(&site, tokens.access.clone(), client.id.clone());
     let found = assistant.result("server/discover", json!({})).await;
     assert!(found["capabilities"]["tools"].is_object(), "{found}");
-    // The demo's tool needs more than clients have by default.
-    assert_eq!(assistant.names("tools/list", "tools").await, Vec::<String>::new());
+    assert_eq!(assistant.names("tools/list", "tools").await, ["get_status"]);
+    assert_eq!(assistant.call("get_status", json!({})).await["structuredContent"]["logged"], 0);
+    let status = assistant.result("resources/read", json!({ "uri": "usage://status" })).await;
+    assert!(status["contents"][0]["text"].as_str().is_some_and(|text| text.contains("logged")), "{status}");
+    // The demo's other tool, and its prompt, need more than clients have by default.
+    assert_eq!(assistant.names("prompts/list", "prompts").await, Vec::<String>::new());
     let path = format!("/trust/mcp_client/oauth2_client:{}/permissions", client.id);
-    let more = json!({ "tools": { "allowed": ["notify_peers"] }, "actions": { "allowed": ["notify_peers"] } });
+    let only = |names: &[&str]| json!({ "allowed": names });
+    let more = json!({
+        "tools": only(&["notify_peers"]), "actions": only(&["notify_peers"]), "prompts": only(&["get_summary_prompt"]),
+    });
     assert!(owner.put(&path, &more).await.status < 300);
     assert_eq!(assistant.names("tools/list", "tools").await, ["notify_peers"]);
     let result = assistant.call("notify_peers", json!({ "message": "hello" })).await;
     assert!(result["content"].is_array(), "{result}");
+    let ask = json!({ "name": "get_summary_prompt", "arguments": { "topic": "tides" } });
+    assert_eq!(assistant.result("prompts/get", ask).await["messages"][0]["role"], "user");
     // Earlier revisions reach the same.
     let begin =
         json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });

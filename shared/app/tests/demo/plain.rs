@@ -53,6 +53,14 @@ async fn text_is_echoed_and_people_are_greeted() {
 }
 
 #[tokio::test]
+async fn a_conversation_begins_with_a_message_of_the_user() {
+    let world = World::start().await;
+    let prompt = world.method("get_summary_prompt", json!({"topic": "tides"})).await;
+    let text = "See how my actor is doing, then sum up what you know about tides.";
+    assert_eq!(prompt, json!(text));
+}
+
+#[tokio::test]
 async fn a_fingerprint_is_sha_256_as_often_as_asked() {
     let world = World::start().await;
     let once = world.method("fingerprint", json!({"text": "abc", "rounds": 1})).await;
@@ -88,7 +96,11 @@ async fn every_method_and_action_says_what_it_is() {
         assert!(hook.output_schema.is_some() || hook.name == "echo", "{}", hook.name);
     }
     let tools: Vec<_> = world.hooks.tools().into_iter().map(|tool| (tool.name, tool.description)).collect();
-    assert_eq!(tools, [("notify_peers".to_owned(), "Tell every friend".to_owned())]);
+    let status = "Tells how the user's actor is doing: since when it is there, and how much it holds";
+    assert_eq!(
+        tools,
+        [("get_status", status), ("notify_peers", "Tell every friend")].map(|(a, b)| (a.into(), b.into()))
+    );
 }
 
 #[tokio::test]

@@ -13,9 +13,13 @@ use actingweb_hooks::prelude::*;
 use actingweb_hooks::{
     Category, Operation, PromptMessages, Reply, ResourceContent, Rules, Schema, ToolContent, TrustDefinition,
 };
+use actingweb_protocol::Deadline;
 use actingweb_tests::{OauthClient, Site};
+use actingweb_web::AppState;
+use actingweb_worker::tasks::Round;
 use axum::extract::Request;
 use http::{HeaderValue, header};
+use tokio::time::Instant;
 
 /// A PNG of one pixel, and a WAV of none.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\0\x05\0\x01\xff\x89\x99=\x1d\0\0\0\0IEND\xaeB`\x82";
@@ -44,6 +48,11 @@ struct Id {
 #[derive(Deserialize, JsonSchema)]
 struct Name {
     name: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Slow {
+    seconds: u64,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -149,7 +158,7 @@ fn everything() -> TrustDefinition {
 fn app() -> App {
     let app =
         App::new("urn:actingweb:example.com:conformance").trust_type(everything()).oauth_trust_types(["conformance"]);
-    resources(prompts(questions(tools(app))))
+    resources(prompts(questions(tasks(tools(app)))))
 }
 
 fn tools(app: App) -> App {
@@ -183,6 +192,23 @@ fn tools(app: App) -> App {
         .tool("Shows a part of its input to gateways")
         .action("test_logging_tool", || Answer::Ok(ToolContent::text("This tool logs nothing to clients.")))
         .tool("Writes to the log of the deployment")
+}
+
+fn tasks(app: App) -> App {
+    app.action("greet", |Input(Name { name }): Input<Name>| Answer::Ok(ToolContent::text(format!("Hello, {name}!"))))
+        .tool("Greets at once")
+        .action("slow_compute", async |Input(Slow { seconds }): Input<Slow>| {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Answer::Ok(ToolContent::text("computed"))
+        })
+        .as_task()
+        .tool("Computes as long as is said")
+        .action("failing_job", || Err::<(), _>(HookError::rejected("This job fails on purpose")))
+        .as_task()
+        .tool("Fails, and says so")
+        .action("protocol_error_job", || Err::<(), _>(HookError::terminal("on purpose")))
+        .as_task()
+        .tool("Fails, and says nothing")
 }
 
 fn questions(app: App) -> App {
@@ -239,6 +265,20 @@ fn resources(app: App) -> App {
         .mime_type("application/json")
 }
 
+/// Runs tasks as they are asked for, which the worker does on AWS.
+async fn work(state: AppState) {
+    let mut round = Round::new(state);
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            Some(_) = round.next() => {}
+        }
+        let deadline = Deadline::after(Instant::now().into_std(), Duration::from_secs(900));
+        round.fill(deadline).await.expect("the tasks that are due");
+    }
+}
+
 #[tokio::main]
 async fn main() {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
@@ -254,5 +294,9 @@ async fn main() {
     let router = actingweb_local::router(site.state().clone()).layer(signed);
     let listener = tokio::net::TcpListener::bind(&address).await.expect("a free port");
     println!("http://{address}/mcp");
-    axum::serve(listener, router).await.expect("a server");
+    let served = axum::serve(listener, router);
+    tokio::select! {
+        ended = served.into_future() => ended.expect("a server"),
+        () = work(site.state().clone()) => {}
+    }
 }

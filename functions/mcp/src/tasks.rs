@@ -42,10 +42,11 @@ pub(crate) fn knows(context: &RequestContext<RoleServer>) -> bool {
     Revision::of(context).is_stateless() && says_so()
 }
 
-/// How a task stands, and what came of it. What failed is a result that models read, as without a task.
+/// How a task stands, and what came of it.
 pub(crate) fn view(record: &TaskRecord, result: Option<Value>, revision: &Revision) -> Result<DetailedTask, ErrorData> {
     let payload = match outcome(record, result, revision) {
-        Some(outcome) => TaskPayload::Completed { result: members(&outcome)? },
+        Some(Ok(outcome)) => TaskPayload::Completed { result: members(&outcome)? },
+        Some(Err(error)) => TaskPayload::Failed { error: members(&error)? },
         None if record.status == TaskStatus::Cancelled => TaskPayload::Cancelled,
         None => TaskPayload::Working,
     };
@@ -62,12 +63,23 @@ pub(crate) fn view(record: &TaskRecord, result: Option<Value>, revision: &Revisi
     Ok(DetailedTask::new(task, payload))
 }
 
-/// What the tool gave, or how it failed; `None` while it may still do either, and once it was cancelled.
-fn outcome(record: &TaskRecord, result: Option<Value>, revision: &Revision) -> Option<CallToolResult> {
+/// What came of the tool: its result, which also is what a hook says when it fails, for models to read; or an error of the
+/// protocol where nobody said anything. `None` while it may still come to either, and once it was cancelled.
+fn outcome(
+    record: &TaskRecord,
+    result: Option<Value>,
+    revision: &Revision,
+) -> Option<Result<CallToolResult, ErrorData>> {
     match record.status {
-        TaskStatus::Completed => Some(answers::of_tool(result.unwrap_or_default(), revision)),
+        TaskStatus::Completed => Some(Ok(answers::of_tool(result.unwrap_or_default(), revision))),
         TaskStatus::Failed => {
-            Some(CallToolResult::error(vec![ContentBlock::text(problem(record).unwrap_or_default())]))
+            let problem = problem(record);
+            let detail = detail(&problem).unwrap_or_default();
+            Some(if problem["status"] == 500 {
+                Err(ErrorData::internal_error(detail, None))
+            } else {
+                Ok(failed(detail))
+            })
         }
         TaskStatus::Queued | TaskStatus::Running | TaskStatus::Cancelled => None,
     }
@@ -83,17 +95,24 @@ fn message(record: &TaskRecord) -> Option<String> {
             Some(if progress.text.is_empty() { percent } else { format!("{percent}: {}", progress.text) })
         }
         (TaskStatus::Queued, _) if record.attempts > 0 => {
-            let why = problem(record).unwrap_or_default();
+            let why = detail(&problem(record)).unwrap_or_default();
             Some(format!("attempt {} failed ({why}); the next one is due at {}", record.attempts, record.due_at))
         }
         _ => None,
     }
 }
 
-/// What the last attempt met.
-fn problem(record: &TaskRecord) -> Option<String> {
-    let problem: Value = serde_json::from_str(record.problem.as_deref()?).ok()?;
+/// What the last attempt met: a problem document; null for none.
+fn problem(record: &TaskRecord) -> Value {
+    record.problem.as_deref().and_then(|problem| serde_json::from_str(problem).ok()).unwrap_or_default()
+}
+
+fn detail(problem: &Value) -> Option<String> {
     problem.get("detail").or(problem.get("title"))?.as_str().map(str::to_owned)
+}
+
+fn failed(text: String) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
 fn members(result: &impl serde::Serialize) -> Result<JsonObject, ErrorData> {
@@ -229,9 +248,8 @@ impl Server {
         arguments: Option<&JsonObject>,
         revision: &Revision,
     ) -> Result<CallToolResult, ErrorData> {
-        let failed = |text: String| Ok(CallToolResult::error(vec![ContentBlock::text(text)]));
         let Some(task) = arguments.and_then(|arguments| arguments.get(TASK)?.as_str()) else {
-            return failed(format!("`{TASK}` must be a text: what the task is called"));
+            return Ok(failed(format!("`{TASK}` must be a text: what the task is called")));
         };
         let seen = async {
             if tool == CANCEL {
@@ -242,11 +260,13 @@ impl Server {
         let (record, result) = match seen.await {
             Ok(seen) => seen,
             // Models read results, and may mend their call.
-            Err(error) if error.code == model::ErrorCode::INVALID_PARAMS => return failed(error.message.into_owned()),
+            Err(error) if error.code == model::ErrorCode::INVALID_PARAMS => {
+                return Ok(failed(error.message.into_owned()));
+            }
             Err(error) => return Err(error),
         };
         if let Some(outcome) = outcome(&record, result, revision) {
-            return Ok(outcome);
+            return Ok(outcome.unwrap_or_else(|error| failed(error.message.into_owned())));
         }
         let what = if record.status == TaskStatus::Cancelled { "was cancelled" } else { "is under way" };
         let more = message(&record).map(|message| format!(": {message}")).unwrap_or_default();

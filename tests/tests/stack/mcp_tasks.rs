@@ -48,6 +48,7 @@ async fn report(
         }
         "retryable" if task.attempt() == 1 => return Err(HookError::retryable("the printer is busy")),
         "rejected" => return Err(HookError::rejected("not on Sundays")),
+        "terminal" => return Err(HookError::terminal("the secret cause")),
         _ => {}
     }
     Ok(Report { pages: order.year, over_mcp: client.is_some() })
@@ -174,10 +175,16 @@ async fn failures_are_results_that_models_read() {
     let Scene { site, clock, modern, .. } = scene().await;
     let task = start(&modern, json!({ "year": 1, "how": "rejected" })).await;
     let again = start(&modern, json!({ "year": 1, "how": "retryable" })).await;
+    let broken = start(&modern, json!({ "year": 1, "how": "terminal" })).await;
     site.run_tasks().await;
     let failed = get(&modern, &task).await;
     assert_eq!((&failed["status"], &failed["result"]["isError"]), (&json!("completed"), &json!(true)), "{failed}");
     assert_eq!(text(&failed["result"]), "not on Sundays");
+
+    // Where the hook has nothing to say to its caller, the protocol says so.
+    let broken = get(&modern, &broken).await;
+    assert_eq!((&broken["status"], &broken["error"]["code"]), (&json!("failed"), &json!(-32603)), "{broken}");
+    assert!(broken.get("result").is_none() && !broken.to_string().contains("secret"), "{broken}");
 
     // What is tried again is under way.
     let waiting = get(&modern, &again).await;

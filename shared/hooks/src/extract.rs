@@ -48,8 +48,9 @@ use crate::schema::Schema;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an argument a `{K}` hook can have",
+    message = "`{Self}` is not an argument of a hook of kind `{K}`",
     label = "this hook has an argument of type `{Self}`, which is not an extractor here",
+    note = "extractors are taken by value: `actor: Actor`, not `actor: &Actor`",
     note = "what the caller sent is `Input<{Self}>`; what the application registered with `.state(..)` is `State<{Self}>`",
     note = "the documentation of `actingweb_hooks::FromCall` lists every extractor and how to write your own"
 )]

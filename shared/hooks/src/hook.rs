@@ -18,6 +18,13 @@ use crate::kind::{Kind, OnPool};
 ///
 /// A hook is `fn` or `async fn`, of up to eight arguments that implement [`FromCall<K>`], returning what
 /// [`IntoAnswer<K>`] accepts: `Result<T, HookError>` in most cases.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a hook of kind `{K}`",
+    label = "not a hook",
+    note = "a hook is an `fn` or `async fn` of up to eight extractors, each taken by value",
+    note = "it is named, not called: `.method(\"weather\", weather)`",
+    note = "closures need the types of their arguments written out"
+)]
 pub trait Hook<K: Kind, M>: Send + Sync + 'static {
     /// Makes the arguments and starts the function.
     #[doc(hidden)]

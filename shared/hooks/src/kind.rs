@@ -69,7 +69,7 @@ impl<K: Kind> Kind for OnPool<K> {
 
 /// Kinds whose call brings data: method, action, resource and callback.
 #[diagnostic::on_unimplemented(
-    message = "`Input<T>` and `Op` are not arguments of a `{Self}` hook",
+    message = "`Input<T>` and `Op` are not arguments of a hook of kind `{Self}`",
     label = "this hook asks for `Input<T>` or `Op`",
     note = "a `Property` hook takes `PropertyAccess`, a `Lifecycle` hook takes `Event`",
     note = "`Input<T>` and `Op` are for hooks registered with `.method`, `.action`, `.resource` or `.callback`"
@@ -83,7 +83,7 @@ impl<K: TakesInput> TakesInput for OnPool<K> {}
 
 /// Kinds that may run as tasks.
 #[diagnostic::on_unimplemented(
-    message = "`Task` is not an argument of a `{Self}` hook",
+    message = "`Task` is not an argument of a hook of kind `{Self}`",
     label = "this hook asks for `Task`",
     note = "only actions run as tasks: register it with `.action(name, hook).as_task()`",
     note = "for tasks beside a hook, joined before its reply, see `Context::tasks`"
@@ -94,7 +94,7 @@ impl<K: TakesTask> TakesTask for OnPool<K> {}
 
 /// Kinds whose call is about a property.
 #[diagnostic::on_unimplemented(
-    message = "`PropertyAccess` is not an argument of a `{Self}` hook",
+    message = "`PropertyAccess` is not an argument of a hook of kind `{Self}`",
     label = "this hook asks for `PropertyAccess`",
     note = "register it with `.property(name, hook)`, or take `Input<T>` for what the caller sent"
 )]
@@ -104,7 +104,7 @@ impl<K: TakesProperty> TakesProperty for OnPool<K> {}
 
 /// Kinds whose call is about an event.
 #[diagnostic::on_unimplemented(
-    message = "`Event` is not an argument of a `{Self}` hook",
+    message = "`Event` is not an argument of a hook of kind `{Self}`",
     label = "this hook asks for `Event`",
     note = "register it with `.on(event, hook)`, or take `Input<T>` for what the caller sent"
 )]
@@ -114,7 +114,7 @@ impl<K: TakesEvent> TakesEvent for OnPool<K> {}
 
 /// Kinds whose call is about a change of a peer.
 #[diagnostic::on_unimplemented(
-    message = "`PeerChange` is not an argument of a `{Self}` hook",
+    message = "`PeerChange` is not an argument of a hook of kind `{Self}`",
     label = "this hook asks for `PeerChange`",
     note = "register it with `.subscription(target, hook)`, or take `Input<T>` for what the caller sent"
 )]
@@ -124,7 +124,7 @@ impl<K: TakesChange> TakesChange for OnPool<K> {}
 
 /// Kinds whose call is a message to the application.
 #[diagnostic::on_unimplemented(
-    message = "`BotMessage` is not an argument of a `{Self}` hook",
+    message = "`BotMessage` is not an argument of a hook of kind `{Self}`",
     label = "this hook asks for `BotMessage`",
     note = "register it with `.bot(hook)`, or take `Input<T>` for what the caller sent"
 )]
@@ -134,7 +134,7 @@ impl<K: TakesBotMessage> TakesBotMessage for OnPool<K> {}
 
 /// Kinds whose function may block: those of [`blocking`](crate::blocking).
 #[diagnostic::on_unimplemented(
-    message = "`Wait` would block the runtime in a `{Self}` hook that is not `blocking`",
+    message = "`Wait` would block the runtime in a hook of kind `{Self}` that is not `blocking`",
     label = "this hook takes `Wait`",
     note = "register it with `blocking(hook)`, or make it an `async fn` and use `.await`"
 )]

@@ -21,8 +21,8 @@ install_sdk_clients() {
   fi
 }
 
-# try_sdk_clients URL: each SDK goes through the whole flow of OAuth at this deployment, uses what it offers, and is shut
-# out again.
+# try_sdk_clients URL: each SDK goes through the whole flow of OAuth at this deployment, uses what it offers, and is
+# shut out again.
 try_sdk_clients() {
   local package
   # Beside their packages, where node looks for them.

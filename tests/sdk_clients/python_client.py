@@ -6,6 +6,7 @@ What the SDK does by itself is left to it; this only plays the person, and looks
 """
 
 import asyncio
+import json
 import logging
 import sys
 import time
@@ -21,8 +22,12 @@ from person import Person
 SDK = f"mcp {version('mcp')}"
 REDIRECT_URI = "http://127.0.0.1:53682/callback"
 
-# The demo's tool needs more than clients have by default.
-RIGHTS = {"tools": {"allowed": ["notify_peers"]}, "actions": {"allowed": ["notify_peers"]}}
+# What the demo offers beyond what clients may use by default.
+RIGHTS = {
+    "tools": {"allowed": ["get_status", "notify_peers"]},
+    "actions": {"allowed": ["notify_peers"]},
+    "prompts": {"allowed": ["get_summary_prompt"]},
+}
 
 
 class Storage:
@@ -125,19 +130,31 @@ async def connects(app: App) -> None:
         )
         expect("how often the person was asked", app.times_asked, 1)
         expect("the issuer that the person's answer names", app.told["iss"], app.base_url)
-        expect("the tools on offer, by default", await names(client), [])
+        expect("the tools on offer, by default", await names(client), ["get_status"])
         await asyncio.to_thread(app.person.permit, app.client_id, RIGHTS)
         await uses(client)
 
 
 async def uses(client: Client) -> None:
     """Everything that the application offers."""
-    expect("the tools on offer", await names(client), ["notify_peers"])
+    expect("the tools on offer", await names(client), ["get_status", "notify_peers"])
     result = await client.call_tool("notify_peers", {"message": "hello"})
     expect("whether the tool failed", result.is_error, False)
     expect("the tool's result", result.structured_content, {"told": 0, "peers": []})
     result = await client.call_tool("notify_peers", {})
     expect("whether a call without its argument failed", result.is_error, True)
+
+    prompts = (await client.list_prompts()).prompts
+    expect("the prompts on offer", [prompt.name for prompt in prompts], ["get_summary_prompt"])
+    prompt = await client.get_prompt("get_summary_prompt", {"topic": "tides"})
+    said = [(message.role, message.content.text) for message in prompt.messages]
+    expect("the prompt", said, [("user", "See how my actor is doing, then sum up what you know about tides.")])
+
+    resources = (await client.list_resources()).resources
+    expect("the resources on offer", [str(resource.uri) for resource in resources], ["usage://status"])
+    status = json.loads((await client.read_resource("usage://status")).contents[0].text)
+    tool = (await client.call_tool("get_status", {})).structured_content
+    expect("the resource, next to the tool", status["actor_id"], tool["actor_id"])
 
 
 async def names(client: Client) -> list[str]:
@@ -165,7 +182,7 @@ async def renews(app: App) -> None:
 
 
 async def goes_on_after_a_refusal(app: App) -> None:
-    """A token that the server does not take, though the SDK knows nothing of it: this SDK then asks the person again."""
+    """A token that the server refuses, of which the SDK knew nothing: this SDK then asks the person again."""
     async with app.connect() as client:
         app.tokens.access_token = "no-such-token"
         app.sent()

@@ -1,5 +1,5 @@
 /**
- * The official TypeScript SDK as a client of `/mcp`: from an address to a tool's result, to renewed and to revoked tokens.
+ * The official TypeScript SDK as a client of `/mcp`: from an address to a tool's result, to renewed and revoked tokens.
  *
  *     node typescript_client.ts @modelcontextprotocol/client http://127.0.0.1:3000
  *
@@ -25,8 +25,12 @@ import { type Decision, Person } from "./person.ts";
 
 const REDIRECT_URI = "http://127.0.0.1:53682/callback";
 
-// The demo's tool needs more than clients have by default.
-const RIGHTS = { tools: { allowed: ["notify_peers"] }, actions: { allowed: ["notify_peers"] } };
+// What the demo offers beyond what clients may use by default.
+const RIGHTS = {
+  tools: { allowed: ["get_status", "notify_peers"] },
+  actions: { allowed: ["notify_peers"] },
+  prompts: { allowed: ["get_summary_prompt"] },
+};
 
 const [packageName, baseUrl] = process.argv.slice(2);
 const isCurrent = packageName === "@modelcontextprotocol/client";
@@ -176,19 +180,32 @@ async function connects(app: App): Promise<void> {
   );
   assert.equal(app.timesAsked, 1, "how often the person was asked");
   assert.equal(app.told.get("iss"), baseUrl, "the issuer that the person's answer names");
-  assert.deepEqual(await names(client), [], "the tools on offer, by default");
+  assert.deepEqual(await names(client), ["get_status"], "the tools on offer, by default");
   await app.person.permit(app.clientId, RIGHTS);
   await client.close();
 }
 
 /** Everything that the application offers. */
 async function uses(client: Client): Promise<void> {
-  assert.deepEqual(await names(client), ["notify_peers"], "the tools on offer");
+  assert.deepEqual(await names(client), ["get_status", "notify_peers"], "the tools on offer");
   const result = await client.callTool({ name: "notify_peers", arguments: { message: "hello" } });
   assert(!result.isError, "the tool failed");
   assert.deepEqual(result.structuredContent, { told: 0, peers: [] }, "the tool's result");
   const wrong = await client.callTool({ name: "notify_peers", arguments: {} });
   assert.equal(wrong.isError, true, "a call without its argument did not fail");
+
+  const { prompts } = await client.listPrompts();
+  assert.deepEqual(prompts.map((prompt) => prompt.name), ["get_summary_prompt"], "the prompts on offer");
+  const { messages } = await client.getPrompt({ name: "get_summary_prompt", arguments: { topic: "tides" } });
+  const text = "See how my actor is doing, then sum up what you know about tides.";
+  assert.deepEqual(messages, [{ role: "user", content: { type: "text", text } }], "the prompt");
+
+  const { resources } = await client.listResources();
+  assert.deepEqual(resources.map((resource) => resource.uri), ["usage://status"], "the resources on offer");
+  const [content] = (await client.readResource({ uri: "usage://status" })).contents;
+  const status = JSON.parse("text" in content ? content.text : "null");
+  const tool = (await client.callTool({ name: "get_status" })).structuredContent as { actor_id: string };
+  assert.equal(status.actor_id, tool.actor_id, "the resource, next to the tool");
 }
 
 async function names(client: Client): Promise<string[]> {
@@ -252,7 +269,7 @@ async function isShutOut(app: App): Promise<void> {
 async function isDenied(app: App): Promise<void> {
   const client = new sdk.Client({ name: "test", version: "1.0" }, { versionNegotiation: { mode: "auto" } });
   const transport = app.transport();
-  await assert.rejects(client.connect(transport), sdk.UnauthorizedError, "connected, though the person did not allow it");
+  await assert.rejects(client.connect(transport), sdk.UnauthorizedError, "connected, though the person said no");
   assert.equal(app.told.get("error"), "access_denied", "what the client was told");
   // The line before leaves the answer to the program until there is a code.
   if (isCurrent) await assert.rejects(app.finish(transport), { code: "access_denied" });

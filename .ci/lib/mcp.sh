@@ -4,6 +4,11 @@
 conformance=$ci/conformance
 conformance_version=0.2.0-alpha.12 # the first line that knows the revision 2026-07-28
 
+# What the suite has of the extension for tasks, which no revision requires.
+# shellcheck disable=SC2034 # used by .ci/run
+tasks_scenarios=(tasks-lifecycle tasks-capability-negotiation tasks-wire-fields tasks-request-state-removal
+  tasks-request-headers tasks-dispatch-and-envelope tasks-required-task-error tasks-mrtr-input tasks-mrtr-composition)
+
 # Installs the suite.
 install_conformance() {
   local wanted="conformance $conformance_version"

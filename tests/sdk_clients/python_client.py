@@ -10,7 +10,11 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
+from threading import Thread
 
 import httpx2
 from mcp import Client
@@ -225,6 +229,39 @@ async def is_denied(app: App) -> None:
     expect("whether it has tokens", app.storage.tokens, None)
 
 
+async def is_known_by_its_document(app: App) -> None:
+    """It does not register: its id is the URL of a document that says who it is."""
+    with served_document(app.oauth.context.client_metadata) as url:
+        # Not given to the provider as it is made: that takes https alone, as do servers that are not on this machine.
+        app.oauth.context.client_metadata_url = url
+        async with app.connect() as client:
+            expect("the tools on offer, by default", await names(client), ["get_status"])
+    expect("the client's id", app.client_id, url)
+    assert ("POST", "/oauth/register", 201) not in app.sent(), "it registered"
+
+
+@contextmanager
+def served_document(metadata: OAuthClientMetadata) -> Iterator[str]:
+    """A client ID metadata document at a URL of this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            document = metadata.model_dump(mode="json", exclude_none=True) | {"client_id": url}
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}/client.json"
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield url
+        server.shutdown()
+
+
 def leaves(error: BaseException) -> list[BaseException]:
     """The errors in a group, and in the groups in it."""
     if isinstance(error, BaseExceptionGroup):
@@ -238,6 +275,8 @@ async def main(base_url: str) -> None:
     for step in (connects, speaks_earlier_revisions, renews, goes_on_after_a_refusal, is_shut_out):
         await step(app)
         print(f"{SDK}: {step.__name__.replace('_', ' ')}")
+    await is_known_by_its_document(App(person))
+    print(f"{SDK}: is known by its document")
     await is_denied(App(person, decision="deny"))
     print(f"{SDK}: is denied")
 

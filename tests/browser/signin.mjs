@@ -236,7 +236,87 @@ const scenarios = {
     assert.equal(tokens.status, 200, await tokens.clone().text());
     assert.ok((await tokens.json()).access_token);
   },
+
+  // Browsers hold whatever a form's answer leads to against the policy of the form's page, as far as redirects go.
+  async "a client on this machine sends the browser on"() {
+    await ledOn("http://127.0.0.1:1/callback", "https://client.example/done");
+  },
+
+  async "a client on the web sends the browser on to another site"() {
+    await ledOn("https://client.example/callback", "https://client-two.example/done");
+  },
+
+  async "a client on the web sends the browser on to this machine"() {
+    await ledOn("https://client.example/callback", "http://127.0.0.1:1/done");
+  },
+
+  async "a client with a scheme of its own gets the answer"() {
+    const page = await person();
+    const complaints = complaintsOf(page);
+    await toConsent(page, "com.example.app:/callback");
+    const answered = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.getByRole("button", { name: /allow/i }).first().click();
+    const answer = await answered;
+    assert.equal(answer.status(), 303);
+    assert.match(await answer.headerValue("location"), /^com\.example\.app:\/callback\?code=/);
+    // The browser asks the system for a program, of which there is none here; what it refuses itself it complains about.
+    await page.waitForTimeout(500);
+    assert.deepEqual(complaints, []);
+  },
 };
+
+/** What the browser complains about in a page. */
+function complaintsOf(page) {
+  const complaints = [];
+  page.on("console", (message) => {
+    if (/Content Security Policy/i.test(message.text())) complaints.push(message.text());
+  });
+  return complaints;
+}
+
+/** Brings somebody to the page that asks whether a client with this redirect URI may act for them. */
+async function toConsent(page, redirectUri) {
+  const register = await fetch(`${base}/oauth/register`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ client_name: "A client", redirect_uris: [redirectUri], token_endpoint_auth_method: "none" }),
+  });
+  const { client_id } = await register.json();
+  const params = new URLSearchParams({
+    client_id,
+    redirect_uri: redirectUri,
+    response_type: "code",
+    code_challenge: createHash("sha256").update("v".repeat(43)).digest("base64url"),
+    code_challenge_method: "S256",
+  });
+  await toProvider(page, "House", `/oauth/authorize?${params}`);
+  await typeName(page, "gina");
+  await agree(page);
+  await page.waitForURL((url) => url.href.startsWith(`${base}/oauth/authorize`));
+}
+
+/** Lets a client in whose redirect URI answers with a redirect to `next`, and sees that the browser gets there. */
+async function ledOn(redirectUri, next) {
+  const page = await person();
+  const complaints = complaintsOf(page);
+  await toConsent(page, redirectUri);
+  const protocol = await page.context().newCDPSession(page);
+  await protocol.send("Fetch.enable", { patterns: [{ urlPattern: `${redirectUri}*` }, { urlPattern: next }] });
+  let answer;
+  protocol.on("Fetch.requestPaused", ({ requestId, request }) => {
+    const isThere = request.url === next;
+    if (!isThere) answer = new URL(request.url).searchParams;
+    const responseHeaders = isThere
+      ? [{ name: "content-type", value: "text/plain" }]
+      : [{ name: "location", value: next }];
+    protocol.send("Fetch.fulfillRequest", { requestId, responseCode: isThere ? 200 : 302, responseHeaders });
+  });
+  await page.getByRole("button", { name: /allow/i }).first().click();
+  await page.waitForURL(next, { timeout: 5_000 }).catch((error) => {
+    throw new Error(`the browser is at ${page.url()} and says: ${complaints.join("; ")}`, { cause: error });
+  });
+  assert.ok(answer.get("code"));
+}
 
 /** By a provider that knows the person, who is asked nothing any more. */
 async function toOurs(page, provider) {

@@ -163,7 +163,7 @@ impl Request<'_> {
 fn sorry(status: StatusCode, reason: &str) -> Response {
     let body =
         format!("<p class=\"alert\" role=\"alert\">{}</p><p>Nothing was granted to anybody.</p>", escape(reason));
-    Page { title: "This does not work", body, leads_to: None }.reply(status)
+    Page { title: "This does not work", body, leads_away: false }.reply(status)
 }
 
 /// Describes this path.

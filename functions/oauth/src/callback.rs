@@ -159,7 +159,7 @@ pub(crate) fn kept_out(state: &AppState, purpose: &Purpose, reason: &str) -> Res
         escape(reason),
         escape(&state.base_url)
     );
-    Page { title: "You cannot sign in", body, leads_to: None }.reply(StatusCode::FORBIDDEN)
+    Page { title: "You cannot sign in", body, leads_away: false }.reply(StatusCode::FORBIDDEN)
 }
 
 fn stray(state: &AppState, why: Stray) -> Response {
@@ -171,5 +171,5 @@ fn stray(state: &AppState, why: Stray) -> Response {
         "<p class=\"alert\" role=\"alert\">{reason}</p><p><a href=\"{}/oauth/login\">Begin again</a></p>",
         escape(&state.base_url)
     );
-    Page { title: "This did not work", body, leads_to: None }.reply(StatusCode::BAD_REQUEST)
+    Page { title: "This did not work", body, leads_away: false }.reply(StatusCode::BAD_REQUEST)
 }

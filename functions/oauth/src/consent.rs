@@ -66,7 +66,7 @@ pub(crate) fn page<'a>(request: &'a Request<'_>, session: &Session, alert: Optio
         choices = choices(request),
         next = hidden("next", &format!("/oauth/authorize?{}", asked_again(request))),
     );
-    Page { title: "Let an application act for you?", body, leads_to: Some(&request.return_to.uri) }
+    Page { title: "Let an application act for you?", body, leads_away: true }
 }
 
 /// Whether the answer is to a question that was asked of this session.

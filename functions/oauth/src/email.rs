@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use actingweb_actor::{Caller, Once, Rate};
 use actingweb_hooks::{EmailEvent, Event, EventKind, Invocation};
-use actingweb_protocol::oauth::RedirectUri;
 use actingweb_providers::{Profile, plain_email};
 use actingweb_web::{AppState, Incoming, Problem, Reply, Verb, json};
 use axum::Router;
@@ -143,7 +142,7 @@ async fn form(state: &AppState, incoming: &Incoming, word: &str, alert: Option<&
         escape(&state.base_url),
         hidden("session", word),
     );
-    Ok(Page { title: "Your e-mail address", body, leads_to: None }.reply(status))
+    Ok(Page { title: "Your e-mail address", body, leads_away: false }.reply(status))
 }
 
 /// An address was named: it is sent the link.
@@ -195,7 +194,7 @@ async fn named(state: &AppState, incoming: &Incoming, fields: &Params) -> Reply 
     }
     let body =
         format!("<p>We sent a link to <strong>{}</strong>. Open it in this browser within a day.</p>", escape(&email));
-    Ok(Page { title: "Look into your mails", body, leads_to: None }.reply(StatusCode::OK))
+    Ok(Page { title: "Look into your mails", body, leads_away: false }.reply(StatusCode::OK))
 }
 
 /// The link in the mail: a page with a button. Nothing happens by opening it.
@@ -212,12 +211,8 @@ async fn confirm_page(state: &AppState, incoming: &Incoming, token: &str) -> Rep
         escape(&state.base_url),
         hidden("verify", token),
     );
-    // Browsers hold the way back to the application to the page's policy.
-    let back = match &mailed.pending.purpose {
-        Purpose::Page(request) => RedirectUri::parse(&request.redirect_uri).ok(),
-        Purpose::Web { .. } | Purpose::Link { .. } => None,
-    };
-    Ok(Page { title: "Confirm your e-mail address", body, leads_to: back.as_ref() }.reply(StatusCode::OK))
+    let leads_away = matches!(mailed.pending.purpose, Purpose::Page(_));
+    Ok(Page { title: "Confirm your e-mail address", body, leads_away }.reply(StatusCode::OK))
 }
 
 /// The button was pressed: the identity gets its actor, and the browser goes on.
@@ -272,11 +267,11 @@ fn invocation(incoming: &Incoming, actor: Option<actingweb_actor::Actor>) -> Inv
 fn over() -> Response {
     let body =
         "<p>This link has ended, or was used before. If you confirmed your address with it, you can sign in.</p>";
-    Page { title: "This link is over", body: body.to_owned(), leads_to: None }.reply(StatusCode::BAD_REQUEST)
+    Page { title: "This link is over", body: body.to_owned(), leads_away: false }.reply(StatusCode::BAD_REQUEST)
 }
 
 fn elsewhere() -> Response {
     let body = "<p>Open this link in the browser in which you began to sign in. If you did not begin to sign in, somebody \
                 else did with your address: then close this page, and nothing will happen.</p>";
-    Page { title: "Another browser", body: body.to_owned(), leads_to: None }.reply(StatusCode::FORBIDDEN)
+    Page { title: "Another browser", body: body.to_owned(), leads_away: false }.reply(StatusCode::FORBIDDEN)
 }

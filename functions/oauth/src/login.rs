@@ -93,7 +93,7 @@ async fn logout(State(state): State<AppState>, incoming: Incoming) -> Reply {
                 "<form method=\"post\" action=\"{}/oauth/logout\"><button>Sign out</button></form>",
                 escape(&state.base_url)
             );
-            Ok(Page { title: "Sign out of this browser?", body, leads_to: None }.reply(StatusCode::OK))
+            Ok(Page { title: "Sign out of this browser?", body, leads_away: false }.reply(StatusCode::OK))
         }
         Verb::Post => {
             check_own_page(&state, &incoming)?;
@@ -107,7 +107,7 @@ async fn logout(State(state): State<AppState>, incoming: Incoming) -> Reply {
             let mut response = match next {
                 Some(next) => see_other(&format!("{}{next}", state.base_url)),
                 None => {
-                    Page { title: "You are signed out", body: body.to_owned(), leads_to: None }.reply(StatusCode::OK)
+                    Page { title: "You are signed out", body: body.to_owned(), leads_away: false }.reply(StatusCode::OK)
                 }
             };
             session::forget(&state, &mut response);
@@ -146,7 +146,7 @@ fn signed_in(state: &AppState, session: &Session, alert: Option<&str>) -> axum::
         session.actor.id(),
         links(state, None, true),
     );
-    Page { title: "You are signed in", body, leads_to: None }.reply(StatusCode::OK)
+    Page { title: "You are signed in", body, leads_away: false }.reply(StatusCode::OK)
 }
 
 /// The form, as it is shown.
@@ -173,7 +173,7 @@ required><button>Sign in</button></form><p>No actor yet? <a href=\"{base}/\">Cre
             escape(self.actor),
             base = escape(&state.base_url),
         );
-        Page { title: "Sign in", body, leads_to: None }
+        Page { title: "Sign in", body, leads_away: false }
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn page(problem: &Problem) -> Response {
         _ => ("This did not work", "Go back, and try again."),
     };
     let body = format!("<p class=\"alert\" role=\"alert\">{}</p><p>{more}</p>", escape(problem.detail()));
-    let mut response = Page { title, body, leads_to: None }.reply(problem.status());
+    let mut response = Page { title, body, leads_away: false }.reply(problem.status());
     let kept = [header::RETRY_AFTER, header::ALLOW, header::WWW_AUTHENTICATE].into_iter();
     let kept = kept.filter_map(|name| Some((name.clone(), problem.header(&name)?)));
     response.headers_mut().extend(kept);

@@ -270,7 +270,7 @@ impl Ending {
         };
         let (class, role) = if self == Self::Connected { ("", "status") } else { (" class=\"alert\"", "alert") };
         let body = format!("<p{class} role=\"{role}\">{}</p>", escape(self.text()));
-        Page { title: &title, body, leads_to: None }.reply(status)
+        Page { title: &title, body, leads_away: false }.reply(status)
     }
 }
 

@@ -181,7 +181,7 @@ pub(crate) async fn ask(
         hidden("link", &secret),
         display = escape(display),
     );
-    Ok(Page { title: "Connect this account?", body, leads_to: None }.reply(StatusCode::OK))
+    Ok(Page { title: "Connect this account?", body, leads_away: false }.reply(StatusCode::OK))
 }
 
 /// `POST /oauth/login/{provider}`: yes, this is the identity to be connected.

@@ -74,10 +74,14 @@ async fn pages_are_closed_to_everybody_else() {
     ];
     for page in &pages {
         let policy = page.header("content-security-policy");
-        for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for rule in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
             assert!(policy.contains(rule), "{}: {policy}", page.request);
         }
         assert!(!policy.contains("unsafe"), "{}: {policy}", page.request);
+        for form in page.body.split("<form ").skip(1) {
+            let ours = format!("method=\"post\" action=\"{}\"", site.url("/oauth/"));
+            assert!(form.starts_with(ours.trim_end_matches('"')), "{}: {form}", page.request);
+        }
         assert_eq!(page.header("cache-control"), "no-store", "{}", page.request);
         assert_eq!(page.header("referrer-policy"), "same-origin", "{}", page.request);
         assert_eq!(page.header("x-frame-options"), "DENY", "{}", page.request);
@@ -87,7 +91,12 @@ async fn pages_are_closed_to_everybody_else() {
         let inputs = page.body.matches("<input ").count() - page.body.matches("type=\"hidden\"").count();
         assert_eq!(labels, inputs, "{}: each field has a label", page.request);
     }
-    assert!(pages[0].header("content-security-policy").contains("form-action 'self' https://client.example;"));
+    // Browsers hold the redirects that follow a form to the policy, those of the client's site, too.
+    for (at, page) in pages.iter().enumerate() {
+        let policy = page.header("content-security-policy");
+        assert_eq!(policy.contains("form-action 'self';"), at != 0, "{}: {policy}", page.request);
+        assert_eq!(policy.contains("form-action"), at != 0, "{}: {policy}", page.request);
+    }
     let cookie = Browser::new(&site).sign_in(&ann).await.expect(303).header("set-cookie").to_owned();
     for part in ["HttpOnly", "SameSite=Lax", "Path=/"] {
         assert!(cookie.contains(part), "{cookie}");

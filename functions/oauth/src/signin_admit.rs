@@ -60,7 +60,11 @@ pub(crate) async fn admit(state: &AppState, incoming: &Incoming, profile: &Profi
     }
     if is_new {
         let told = state.hooks.fire(&invocation, Event::new(EventKind::ActorCreated));
-        incoming.context.in_hook("lifecycle", EventKind::ActorCreated.as_str(), told).await;
+        let runs = incoming.context.in_hook("lifecycle", EventKind::ActorCreated.as_str(), told).await;
+        // What may go well another time is told again at the next sign-in.
+        if !runs.iter().any(|run| run.result.as_ref().is_err_and(|failure| failure.may_pass)) {
+            state.actors.welcomed(&profile.identity(), &actor, deadline).await?;
+        }
     }
     Ok(Admitted::Actor(actor))
 }

@@ -34,7 +34,7 @@ pub enum Identified {
     Actor {
         /// The actor.
         actor: Actor,
-        /// Whether it was made just now.
+        /// Whether it was made just now, or hooks were not told of it when it was; see [`Actors::welcomed`].
         is_new: bool,
     },
     /// None, and none was to be made.
@@ -70,10 +70,21 @@ impl Actors {
     ) -> Result<Identified, ActorError> {
         let store = self.store().with_deadline(deadline);
         let mut gone: Vec<ActorId> = Vec::new();
+        // By then this request is over, whatever becomes of it.
+        let now = self.parts().clock.now();
+        let welcome_by = now.plus(deadline.remaining(Instant::now().into_std()));
         if let Some(owner) = store.identity_owner(&identity.digest).await? {
-            match self.alive(&store, &owner).await? {
-                Some(actor) => return Ok(Identified::Actor { actor, is_new: false }),
-                None => gone.push(owner),
+            match self.alive(&store, &owner.actor).await? {
+                Some(actor) => {
+                    let late = owner.welcome_by.filter(|until| *until <= now);
+                    let is_new = match late {
+                        // Whoever made it got no further.
+                        Some(seen) => store.take_welcome(&identity.digest, seen, welcome_by).await?,
+                        None => false,
+                    };
+                    return Ok(Identified::Actor { actor, is_new });
+                }
+                None => gone.push(owner.actor),
             }
         }
         if !may_create {
@@ -93,7 +104,7 @@ impl Actors {
                 unique_creator: self.unique_creator(),
             };
             let began = Instant::now();
-            let taken = match store.create_identified(new, &record, &gone).await? {
+            let taken = match store.create_identified(new, &record, &gone, welcome_by).await? {
                 IdentityOutcome::Created(record) => {
                     let actor = Actor::new(record, store).knowing(LogView::read(None, began), began);
                     return Ok(Identified::Actor { actor, is_new: true });
@@ -114,6 +125,15 @@ impl Actors {
             }
             gone.push(taken);
         }
+    }
+
+    /// Notes that hooks were told of the new actor of an identity: one call. Until then, and once the request that made it
+    /// is over, the next sign-in has it for a new one.
+    ///
+    /// # Errors
+    /// [`ActorError`].
+    pub async fn welcomed(&self, identity: &str, actor: &Actor, deadline: Deadline) -> Result<(), ActorError> {
+        Ok(self.store().with_deadline(deadline).end_welcome(identity, actor.id()).await?)
     }
 
     /// Connects an identity with an actor that its owner is signed in to.

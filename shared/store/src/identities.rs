@@ -14,6 +14,9 @@ use crate::store::{Cancelled, refused};
 use crate::transaction::Condition;
 use crate::{ActorRecord, NewActor, Store, StoreError, item, keys};
 
+/// Until when whoever made an actor tells hooks of it; absent once they were told.
+const WELCOME_BY: &str = "welcome_by";
+
 /// An identity, as an actor has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityRecord {
@@ -31,6 +34,15 @@ pub struct IdentityRecord {
     pub name: Option<String>,
     /// When it was connected.
     pub linked_at: Timestamp,
+}
+
+/// Whose identity it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityOwner {
+    /// The actor, which may have been deleted since.
+    pub actor: ActorId,
+    /// Where hooks have not been told of the actor yet: until then whoever made it does so. After that it died on the way.
+    pub welcome_by: Option<Timestamp>,
 }
 
 /// How the creation of an actor for an identity ended.
@@ -107,13 +119,49 @@ impl IdentityRecord {
 }
 
 impl Store {
-    /// Whose identity this is: one strongly consistent call. The actor may have been deleted since.
+    /// Whose identity this is: one strongly consistent call.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn identity_owner(&self, digest: &str) -> Result<Option<ActorId>, StoreError> {
+    pub async fn identity_owner(&self, digest: &str) -> Result<Option<IdentityOwner>, StoreError> {
         let found = self.batch_get(vec![identity_key(digest)]).await?;
-        found.first().map(|found| actor_id(&Row::read(found)?, "actor")).transpose()
+        let owner = |found: &Item| {
+            let row = Row::read(found)?;
+            let welcome_by = row.optional_number(WELCOME_BY)?.map(Timestamp::from_millis);
+            Ok(IdentityOwner { actor: actor_id(&row, "actor")?, welcome_by })
+        };
+        found.first().map(owner).transpose()
+    }
+
+    /// Takes over the telling of hooks from whoever had until `seen`, until `until`: one call. False when somebody else did.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn take_welcome(&self, digest: &str, seen: Timestamp, until: Timestamp) -> Result<bool, StoreError> {
+        let condition = Condition::new("welcome_by = :seen", [(":seen", number(seen.as_millis()))]);
+        self.note_welcome(digest, "SET welcome_by = :until", condition, Some(until)).await
+    }
+
+    /// Notes that hooks were told of the actor that an identity made: one call.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_welcome(&self, digest: &str, actor: &ActorId) -> Result<(), StoreError> {
+        let condition = Condition::new("actor = :actor", [(":actor", text(actor.as_str()))]);
+        // Another actor's by now: not ours to change.
+        self.note_welcome(digest, "REMOVE welcome_by", condition, None).await.map(drop)
+    }
+
+    async fn note_welcome(
+        &self,
+        digest: &str,
+        change: &str,
+        condition: Condition,
+        until: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let values = until.map(|until| (":until".to_owned(), number(until.as_millis()))).into_iter().collect();
+        let part = self.update_part(identity_key(digest), change, values, Some(condition))?;
+        Ok(self.transact(vec![part]).await?.is_ok())
     }
 
     /// The identities of an actor, in the order of their digests.
@@ -132,7 +180,7 @@ impl Store {
     }
 
     /// Creates an actor for an identity that has none, in one call. `gone` are actors that no longer exist, whose rows the
-    /// worker has not removed yet: what leads to them counts as nothing.
+    /// worker has not removed yet: what leads to them counts as nothing. Whoever calls this has hooks told until `welcome_by`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -141,9 +189,12 @@ impl Store {
         new: NewActor,
         identity: &IdentityRecord,
         gone: &[ActorId],
+        welcome_by: Timestamp,
     ) -> Result<IdentityOutcome, StoreError> {
         let (record, mut writes) = self.creation(new)?;
-        writes.push(self.lead(identity_key(&identity.digest), &record.id, gone)?);
+        let mut own = identity_key(&identity.digest);
+        own.insert(WELCOME_BY.to_owned(), number(welcome_by.as_millis()));
+        writes.push(self.lead(own, &record.id, gone)?);
         writes.push(self.put_part(identity.item(&record.id, true), None)?);
         if let Some(email) = &identity.email {
             writes.push(self.lead(email_key(email), &record.id, gone)?);

@@ -55,6 +55,7 @@ mod signin;
 mod signin_apps;
 mod signin_email;
 mod signin_identities;
+mod signin_faults;
 mod signin_providers;
 mod signin_records;
 mod streaming;

@@ -77,6 +77,8 @@ async fn mcp(state: AppState, catalog: Arc<Catalog>, request: Request) -> Respon
 
 async fn post(state: AppState, catalog: Arc<Catalog>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
+    // Before anything is refused: what is left unread ends the connection, on which clients go on at once.
+    let bytes = door::read(body).await;
     if let Err(problem) = Origins::of(&state).check_host(&parts.headers) {
         return problem.into_response();
     }
@@ -86,7 +88,7 @@ async fn post(state: AppState, catalog: Arc<Catalog>, request: Request) -> Respo
         Ok(visitor) => visitor,
         Err(refusal) => return refusal.into_response(),
     };
-    let bytes = match door::read(body).await {
+    let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(problem) => return problem.into_response(),
     };

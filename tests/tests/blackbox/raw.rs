@@ -1,8 +1,9 @@
 //! Requests that HTTP clients would tidy up before sending: written byte by byte.
 
-use actingweb_tests::Site;
+use actingweb_tests::{Answer, Site};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -117,6 +118,44 @@ async fn what_is_no_http_is_refused_and_harms_nobody() {
         assert!((400..=505).contains(&answer.status) && answer.status != 500, "{}", answer.head);
     }
     owner.get("").await.expect(200);
+}
+
+/// The next reply on a connection that stays open.
+async fn next_reply(stream: &mut TcpStream) -> String {
+    let mut reply = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&reply).to_ascii_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next());
+            let length: usize = length.and_then(|length| length.parse().ok()).expect("a length");
+            if body.len() == length {
+                return text;
+            }
+        }
+        let read = stream.read_buf(&mut reply).await.expect("a reply");
+        assert_ne!(read, 0, "the connection ended after: {text}");
+    }
+}
+
+/// Clients find out at `/mcp` where tokens come from, and go on at once with the same connection.
+#[tokio::test]
+async fn a_refusal_waits_for_the_body_so_that_the_connection_goes_on() {
+    let site = Site::start().await;
+    if !crate::in_process(&site, "a gateway reads the whole request before it passes it on") {
+        return;
+    }
+    let mut stream = TcpStream::connect(site.host()).await.expect("a connection");
+    for _ in 0..3 {
+        let head = format!("POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Length: 2\r\n\r\n", site.host());
+        stream.write_all(head.as_bytes()).await.expect("the head to be taken");
+        // Meanwhile the server has time to refuse the request by its head.
+        for _ in 0..3 {
+            Answer::of(site.request(Method::POST, "/mcp").body("{}")).await.problem(401);
+        }
+        stream.write_all(b"{}").await.expect("the body to be taken");
+        let reply = next_reply(&mut stream).await;
+        assert!(reply.starts_with("http/1.1 401"), "{reply}");
+    }
 }
 
 #[tokio::test]

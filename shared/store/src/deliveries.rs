@@ -9,7 +9,6 @@ use crate::actors::actor_id;
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, text};
 use crate::notices::Notice;
-use crate::store::{Cancelled, refused};
 use crate::subscriptions::revived;
 use crate::transaction::Condition;
 use crate::{Store, StoreError, SubscriptionRecord, TaskKey, item, keys};
@@ -152,7 +151,7 @@ impl Store {
         let own = Condition::new("leased_until = :held", [(":held", number(until))]);
         let parts =
             vec![self.update_part(held.key(actor), expression, values, Some(own))?, self.put_part(dead.item(), None)?];
-        self.all_or_stale(parts).await
+        self.transact_if(parts).await
     }
 
     /// Gives up a notice, and leaves a dead letter in its place. False when it was finished meanwhile.
@@ -164,7 +163,7 @@ impl Store {
         let dead = self.dead_letter(actor, reason, letter);
         let parts =
             vec![self.delete_part(notice.key(actor), Some(Condition::present()))?, self.put_part(dead.item(), None)?];
-        self.all_or_stale(parts).await
+        self.transact_if(parts).await
     }
 
     /// What was given up and not redriven, oldest first, one call per MB.
@@ -206,26 +205,17 @@ impl Store {
             }
             Letter::Task(key) => self.revived_task_parts(key, buried).await?.unwrap_or_default(),
         };
-        if !parts.is_empty() && self.all_or_stale(parts).await? {
+        if !parts.is_empty() && self.transact_if(parts).await? {
             return Ok(Redriven::Again);
         }
         let buried = self.delete_part(item::key(keys::DEAD, &dead.id), None)?;
-        self.all_or_stale(vec![buried]).await.map(|_| Redriven::Ended)
+        self.transact_if(vec![buried]).await.map(|_| Redriven::Ended)
     }
 
     pub(crate) fn dead_letter(&self, actor: &ActorId, reason: &str, letter: Letter) -> DeadLetter {
         let at = self.now();
         let id = format!("{:013}#{actor}#{}", at.as_millis().max(0), self.nonce());
         DeadLetter { id, actor: actor.clone(), at, reason: reason.to_owned(), letter }
-    }
-
-    /// Writes all parts; false, with nothing written, when a condition does not hold.
-    async fn all_or_stale(&self, parts: Vec<aws_sdk_dynamodb::types::TransactWriteItem>) -> Result<bool, StoreError> {
-        match self.transact(parts).await? {
-            Ok(()) => Ok(true),
-            Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => Ok(false),
-            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actingweb_protocol::{ActorId, Name, PeerId, Timestamp};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 use crate::actors::{ActorRecord, actor_id};
@@ -194,24 +195,27 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn due_jobs(&self) -> Result<Vec<DueJob>, StoreError> {
-        let until = format!("{:013}$", self.now().as_millis().max(0));
-        let shard_jobs = (0..keys::DUE_SHARDS).map(|shard| self.due_of_shard(shard, &until));
+        let shard_jobs = (0..keys::DUE_SHARDS).map(|shard| self.due_of_shard(shard));
         Ok(futures_util::future::try_join_all(shard_jobs).await?.into_iter().flatten().collect())
     }
 
-    async fn due_of_shard(&self, shard: u32, until: &str) -> Result<Vec<DueJob>, StoreError> {
-        let call = self
-            .inner
+    /// The rows of a partition in the order of time that are due now and that nobody has: a query, to be sent page by page.
+    pub(crate) fn due_rows(&self, partition: String) -> QueryFluentBuilder {
+        let now = self.now().as_millis();
+        self.inner
             .client
             .query()
             .table_name(&self.inner.table)
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND sk < :until")
-            .expression_attribute_values(":pk", text(keys::due(shard)))
-            .expression_attribute_values(":until", text(until))
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":until", text(format!("{:013}$", now.max(0))))
             .filter_expression("attribute_not_exists(leased_until) OR leased_until <= :now")
-            .expression_attribute_values(":now", number(self.now().as_millis()))
-            .limit(PAGE);
+            .expression_attribute_values(":now", number(now))
+    }
+
+    async fn due_of_shard(&self, shard: u32) -> Result<Vec<DueJob>, StoreError> {
+        let call = self.due_rows(keys::due(shard)).limit(PAGE);
         let mut start = None;
         let items = loop {
             let call = call.clone().set_exclusive_start_key(start);

@@ -2,7 +2,7 @@
 
 use actingweb_protocol::ActorId;
 
-use crate::item::{Item, text};
+use crate::item::{Item, Row, text};
 use crate::{Store, StoreError, keys};
 
 /// A query being read page by page.
@@ -49,6 +49,47 @@ impl Store {
     /// The properties between two sort keys, a page at a time.
     pub(crate) fn properties_between(&self, actor: &ActorId, (low, high): (String, String)) -> Pages<'_> {
         Pages { keys: SortKeys::Between(low, high), ..self.pages(&keys::actor(actor), "", None) }
+    }
+
+    /// Up to `limit` of what `shown` makes of the rows between two sort keys, both left out, the last first; and whether
+    /// there is more. Rows that have expired, and of which it makes nothing, do not count. One call for each MB read.
+    pub(crate) async fn newest<T>(
+        &self,
+        (partition, low, high): (&str, &str, &str),
+        limit: usize,
+        shown: impl Fn(&Row<'_>) -> Result<Option<T>, StoreError>,
+    ) -> Result<(Vec<T>, bool), StoreError> {
+        let call = self
+            .inner
+            .client
+            .query()
+            .table_name(&self.inner.table)
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":low", text(low))
+            .expression_attribute_values(":high", text(high));
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let call = call.clone().set_exclusive_start_key(start);
+            let output = self.call("Query", || call.clone().send()).await?;
+            for item in output.items.iter().flatten() {
+                let row = Row::read(item)?;
+                if [low, high].contains(&row.text("sk")?) || row.expired(self.now())? {
+                    continue;
+                }
+                let Some(one) = shown(&row)? else { continue };
+                if found.len() == limit {
+                    return Ok((found, true));
+                }
+                found.push(one);
+            }
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok((found, false));
+            }
+        }
     }
 }
 

@@ -295,44 +295,16 @@ impl Store {
         caller: &TaskCaller,
         (before, limit): (Option<&str>, usize),
     ) -> Result<SchedulePage, StoreError> {
-        // Both ends are left out: no id is empty, none is greater than `g`.
+        // Above all ids, whose digits end at `f`.
         let end = keys::schedule(action, before.unwrap_or("g"));
-        let call = self
-            .inner
-            .client
-            .query()
-            .table_name(&self.inner.table)
-            .consistent_read(true)
-            .scan_index_forward(false)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
-            .expression_attribute_values(":pk", text(keys::actor(actor)))
-            .expression_attribute_values(":low", text(keys::schedule(action, "")))
-            .expression_attribute_values(":high", text(&end));
-        let mut page = SchedulePage::default();
-        let mut start = None;
-        loop {
-            let call = call.clone().set_exclusive_start_key(start);
-            let output = self.call("Query", || call.clone().send()).await?;
-            for found in output.items.unwrap_or_default() {
-                let row = Row::read(&found)?;
-                if row.text("sk")? == end || row.expired(self.now())? {
-                    continue;
-                }
-                let record = ScheduleRecord::from_row(&row)?;
-                if !caller.may_see(&record.caller) {
-                    continue;
-                }
-                if page.schedules.len() == limit {
-                    page.next = page.schedules.last().map(|last| last.id.clone());
-                    return Ok(page);
-                }
-                page.schedules.push(record);
-            }
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(page);
-            }
-        }
+        let shown = |row: &Row<'_>| {
+            let record = ScheduleRecord::from_row(row)?;
+            Ok(caller.may_see(&record.caller).then_some(record))
+        };
+        let range = (&*keys::actor(actor), &*keys::schedule(action, ""), &*end);
+        let (schedules, more) = self.newest(range, limit, shown).await?;
+        let next = schedules.last().filter(|_| more).map(|last| last.id.clone());
+        Ok(SchedulePage { schedules, next })
     }
 
     /// Removes the schedules that a caller made until `before`.

@@ -209,6 +209,15 @@ impl Store {
         self.transact_as(random_hex(&*self.inner.entropy, 16), writes).await
     }
 
+    /// The same; false, with nothing written, when a condition does not hold.
+    pub(crate) async fn transact_if(&self, writes: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
+        match self.transact(writes).await? {
+            Ok(()) => Ok(true),
+            Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => Ok(false),
+            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
+        }
+    }
+
     /// [`Store::transact`] that may be repeated with the same token and the same writes, and counts once.
     pub(crate) async fn transact_as(
         &self,

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use crate::changes::{log_key, put_scope, scope_of, signed};
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, text};
-use crate::store::{Attempt, Cancelled, refused};
+use crate::store::{Attempt, refused};
 use crate::transaction::Condition;
 use crate::trusts::trust_key;
 use crate::{LogHead, Notice, Store, StoreError, item, keys};
@@ -282,11 +282,7 @@ impl Store {
         if let Some(notice) = notice {
             parts.push(self.notice_part(actor, notice)?);
         }
-        match self.transact(parts).await? {
-            Ok(()) => Ok(true),
-            Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => Ok(false),
-            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
-        }
+        self.transact_if(parts).await
     }
 
     /// Takes a subscription for delivery; `None` when somebody else has it, its time has not come, or it is gone.

@@ -284,42 +284,12 @@ impl Store {
         before: Option<&TaskId>,
         limit: usize,
     ) -> Result<(Vec<TaskRecord>, bool), StoreError> {
-        let mut found = Vec::new();
-        // Both ends are left out: no id is empty, none is greater than `g`.
+        // Above all ids, whose digits end at `f`.
         let end = keys::task(action, before.map_or("g", TaskId::as_str));
-        let call = self
-            .inner
-            .client
-            .query()
-            .table_name(&self.inner.table)
-            .consistent_read(true)
-            .scan_index_forward(false)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
-            .expression_attribute_values(":pk", text(keys::actor(actor)))
-            .expression_attribute_values(":low", text(keys::task(action, "")))
-            .expression_attribute_values(":high", text(&end));
-        let mut start = None;
-        loop {
-            let call = call.clone().set_exclusive_start_key(start);
-            let output = self.call("Query", || call.clone().send()).await?;
-            for item in output.items.iter().flatten() {
-                let row = Row::read(item)?;
-                if row.text("sk")? == end || row.expired(self.now())? {
-                    continue;
-                }
-                let record = TaskRecord::from_row(&row)?;
-                if !caller.may_see(&record.caller) {
-                    continue;
-                }
-                if found.len() == limit {
-                    return Ok((found, true));
-                }
-                found.push(record);
-            }
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok((found, false));
-            }
-        }
+        let shown = |row: &Row<'_>| {
+            let record = TaskRecord::from_row(row)?;
+            Ok(caller.may_see(&record.caller).then_some(record))
+        };
+        self.newest((&keys::actor(actor), &keys::task(action, ""), &end), limit, shown).await
     }
 }

@@ -61,7 +61,7 @@ impl Store {
             self.delete_part(TaskJob::of(seen).key(), None)?,
         ];
         parts.extend(self.forget_input(seen)?);
-        self.task_transaction(parts).await
+        self.transact_if(parts).await
     }
 
     async fn ask_to_end(&self, seen: &TaskRecord) -> Result<bool, StoreError> {
@@ -69,6 +69,6 @@ impl Store {
         let as_seen = Condition::new("version = :seen", [(":seen", text(&seen.version))]);
         let expression = "SET cancel_at = if_not_exists(cancel_at, :now)";
         let part = self.update_part(seen.key.head(), expression, values, Some(as_seen))?;
-        self.task_transaction(vec![part]).await
+        self.transact_if(vec![part]).await
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{TaskKey, TaskRecord};
 use crate::deliveries::{DEAD_KEPT_FOR, Letter};
 use crate::item::{Item, Row, number, text};
-use crate::store::{Attempt, Cancelled, refused};
+use crate::store::{Attempt, refused};
 use crate::transaction::Condition;
 use crate::{Store, StoreError, item, keys};
 
@@ -121,18 +121,7 @@ impl Store {
         most: usize,
         room: impl Fn(&ActorId) -> usize,
     ) -> Result<Vec<(usize, TaskJob)>, StoreError> {
-        let now = self.now();
-        let call = self
-            .inner
-            .client
-            .query()
-            .table_name(&self.inner.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk < :until")
-            .expression_attribute_values(":pk", text(keys::task_jobs(shard)))
-            .expression_attribute_values(":until", text(format!("{:013}$", now.as_millis().max(0))))
-            .filter_expression("attribute_not_exists(leased_until) OR leased_until <= :now")
-            .expression_attribute_values(":now", number(now.as_millis()));
+        let call = self.due_rows(keys::task_jobs(shard));
         let (mut start, mut found) = (None, Vec::new());
         let mut turns: HashMap<ActorId, usize> = HashMap::new();
         for _ in 0..PAGES {
@@ -203,7 +192,7 @@ impl Store {
         // Not repeated for so long that the lease would be over when it is written.
         let soon = Deadline::after(Instant::now().into_std(), LEASE / 2);
         let bounded = self.with_deadline(self.deadline.map_or(soon, |deadline| deadline.earlier(soon)));
-        let begun = bounded.task_transaction(parts).await?;
+        let begun = bounded.transact_if(parts).await?;
         Ok(begun.then(|| HeldTask { record, job: job.clone() }))
     }
 
@@ -255,11 +244,11 @@ impl Store {
             TaskEnd::Cancelled => self.cancelled_parts(held)?,
             TaskEnd::Again { at, problem } => self.queued_parts(held, at, problem)?,
         };
-        if self.task_transaction(parts).await? {
+        if self.transact_if(parts).await? {
             return Ok(true);
         }
         // Somebody else's by now, or cancelled meanwhile: the first is refused here, too.
-        if unless_cancelled { self.task_transaction(self.cancelled_parts(held)?).await } else { Ok(false) }
+        if unless_cancelled { self.transact_if(self.cancelled_parts(held)?).await } else { Ok(false) }
     }
 
     fn cancelled_parts(&self, held: &HeldTask) -> Result<Vec<TransactWriteItem>, StoreError> {
@@ -432,15 +421,6 @@ impl Store {
                 UpdateItemError::ConditionalCheckFailedException(_) => Ok(()),
                 other => Err(refused("UpdateItem", other)),
             },
-        }
-    }
-
-    /// Writes all parts; false, with nothing written, when a condition does not hold.
-    pub(super) async fn task_transaction(&self, parts: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
-        match self.transact(parts).await? {
-            Ok(()) => Ok(true),
-            Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => Ok(false),
-            Err(Cancelled(reasons)) => Err(refused("TransactWriteItems", reasons)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Who may do what: every route, tried by every kind of caller. A route of the OpenAPI document without a row here fails.
 
+mod guessing;
+
 use std::collections::BTreeSet;
 
 use actingweb_hooks::{App, HookError};
@@ -450,41 +452,6 @@ async fn a_trust_may_have_permissions_of_its_own() {
     let broken = TrustCredential { permissions: Some("{\"oops\": 1}".into()), ..trust };
     site.state().actors.store().put_credential(&id, "less", &broken).await.unwrap();
     Answer::of(less("/properties/public")).await.problem(500);
-}
-
-#[tokio::test]
-async fn guessing_is_slowed_down_and_locks_nobody_else_out() {
-    let clock = actingweb_testkit::fakes::FakeClock::new();
-    let site = Site::with_clock(app(), std::sync::Arc::new(clock.clone())).await;
-    let ann = site.actor("ann").await;
-    let bob = site.actor("bob").await;
-    let guess = |owner: &Owner, address: &str, password: &str| {
-        let request = site.http.get(&owner.url).basic_auth(&owner.creator, Some(password));
-        Answer::of(request.header("x-test-address", address))
-    };
-    for _ in 0..20 {
-        guess(&ann, "192.0.2.1", "wrong").await.problem(403);
-    }
-    let refused = guess(&ann, "192.0.2.1", "wrong").await.problem(429);
-    assert!((1..=60).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
-    guess(&ann, "192.0.2.1", &ann.passphrase).await.problem(429);
-    guess(&ann, "192.0.2.2", &ann.passphrase).await.expect(200);
-    guess(&bob, "192.0.2.1", &bob.passphrase).await.expect(200);
-    Answer::of(site.http.get(format!("{}/meta", ann.url)).basic_auth("ann", Some("wrong"))).await.expect(200);
-    clock.advance(std::time::Duration::from_secs(60));
-    guess(&ann, "192.0.2.1", &ann.passphrase).await.expect(200);
-}
-
-#[tokio::test]
-async fn asking_for_an_actor_again_is_guessing_too() {
-    let site = Site::of(app().unique_creator(true)).await;
-    let body = |passphrase: &str| json!({ "creator": "ann", "passphrase": passphrase });
-    let create = |passphrase: &str| Answer::of(site.http.post(site.url("/")).json(&body(passphrase)));
-    create("the right one").await.expect(201);
-    for _ in 0..20 {
-        create("a wrong one").await.problem(409);
-    }
-    create("the right one").await.problem(429);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::model::ProtocolVersion;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -35,13 +36,13 @@ pub(crate) fn rpc_error(status: StatusCode, id: Value, code: i32, message: &str,
 /// A page of another origin could use a user's access to this address. Tokens do not travel by themselves, as cookies
 /// would, so that this is the second wall; and the protocol demands it.
 pub(crate) struct Origins<'a> {
-    base: Option<Url>,
+    base: &'a str,
     allowed: &'a [String],
 }
 
 impl<'a> Origins<'a> {
     pub(crate) fn of(state: &'a AppState) -> Self {
-        Self { base: Url::parse(&state.base_url).ok(), allowed: &state.hooks.app().mcp.origins }
+        Self { base: &state.base_url, allowed: &state.hooks.app().mcp.origins }
     }
 
     /// Checks `Host`, for requests that do something, where the deployment has no TLS, as on a developer's machine: there a
@@ -51,15 +52,17 @@ impl<'a> Origins<'a> {
     /// # Errors
     /// 403.
     pub(crate) fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if self.base.as_ref().is_some_and(|base| base.scheme() == "http") {
-            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            let named = host.and_then(|host| Url::parse(&format!("http://{host}")).ok());
-            // The port is that of whoever forwards the request.
-            if host.is_some() && !named.is_some_and(|named| self.is_own_host(&named)) {
-                return Err(Problem::forbidden("this server answers under its own name only"));
-            }
+        let Some(own) = self.base.strip_prefix("http://") else { return Ok(()) };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        if host.is_none_or(|host| host == own) {
+            return Ok(());
         }
-        Ok(())
+        let named = host.and_then(|host| Url::parse(&format!("http://{host}")).ok());
+        // The port is that of whoever forwards the request.
+        if named.is_some_and(|named| self.is_own_host(&named)) {
+            return Ok(());
+        }
+        Err(Problem::forbidden("this server answers under its own name only"))
     }
 
     /// Checks `Origin`.
@@ -79,15 +82,16 @@ impl<'a> Origins<'a> {
     /// user, any other on that machine.
     fn allows(&self, origin: &str) -> bool {
         let Ok(origin) = Url::parse(origin) else { return false };
+        let base = Url::parse(self.base).ok();
         let same = |other: &Url| other.origin() == origin.origin() && origin.origin().is_tuple();
         let named = |other: &String| Url::parse(other).is_ok_and(|other| same(&other));
-        let on_this_machine = self.base.as_ref().is_some_and(is_loopback) && is_loopback(&origin);
-        self.base.as_ref().is_some_and(same) || self.allowed.iter().any(named) || on_this_machine
+        let on_this_machine = base.as_ref().is_some_and(is_loopback) && is_loopback(&origin);
+        base.as_ref().is_some_and(same) || self.allowed.iter().any(named) || on_this_machine
     }
 
     fn is_own_host(&self, named: &Url) -> bool {
         let same = |base: &Url| base.host() == named.host() || (is_loopback(base) && is_loopback(named));
-        self.base.as_ref().is_some_and(same)
+        Url::parse(self.base).is_ok_and(|base| same(&base))
     }
 }
 
@@ -156,6 +160,11 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 /// # Errors
 /// 400 with an error of JSON-RPC.
 pub(crate) fn check_message(parts: &request::Parts, bytes: &[u8]) -> Result<(), Box<Response>> {
+    let named = parts.headers.get(VERSION).map(|version| version.to_str().unwrap_or_default());
+    let unknown = named.filter(|named| !ProtocolVersion::KNOWN_VERSIONS.iter().any(|known| known.as_str() == *named));
+    if unknown.is_none() && is_message(bytes) {
+        return Ok(());
+    }
     let refused = |id, code, message: &str, data| Box::new(rpc_error(StatusCode::BAD_REQUEST, id, code, message, data));
     let message: Value = match serde_json::from_slice(bytes) {
         Ok(message) => message,
@@ -170,13 +179,39 @@ pub(crate) fn check_message(parts: &request::Parts, bytes: &[u8]) -> Result<(), 
     }
     // A request that says in its body which revision it speaks is answered by the protocol itself.
     let in_body = message.pointer("/params/_meta/io.modelcontextprotocol~1protocolVersion").is_some();
-    let named = parts.headers.get(VERSION).map(|version| version.to_str().unwrap_or_default());
-    if let Some(requested) = named.filter(|_| !in_body) {
+    if let Some(requested) = unknown.filter(|_| !in_body) {
         let known = ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str).collect::<Vec<_>>();
-        if !known.contains(&requested) {
-            let data = json!({ "supported": known, "requested": requested });
-            return Err(refused(id, UNSUPPORTED_VERSION, "unsupported protocol version", Some(data)));
-        }
+        let data = json!({ "supported": known, "requested": requested });
+        return Err(refused(id, UNSUPPORTED_VERSION, "unsupported protocol version", Some(data)));
     }
     Ok(())
+}
+
+/// Whether a body is an object that says it is JSON-RPC: found out without making anything of the rest, which the protocol
+/// reads itself.
+fn is_message(bytes: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        jsonrpc: &'a str,
+    }
+    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    let text = str::from_utf8(bytes).ok().filter(|_| is_object);
+    text.is_some_and(|text| serde_json::from_str::<Message<'_>>(text).is_ok_and(|message| message.jsonrpc == "2.0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_objects_that_say_so() {
+        for message in [r#"{"jsonrpc":"2.0"}"#, " {\"id\":1,\"jsonrpc\":\"2.0\",\"params\":{\"jsonrpc\":1}}\n"] {
+            assert!(is_message(message.as_bytes()), "{message}");
+        }
+        // An array would do for a structure.
+        for other in ["", "{", "{}", "[]", r#"["2.0"]"#, r#"{"jsonrpc":"1.0"}"#, r#"{"jsonrpc":2.0}"#, r#""jsonrpc""#] {
+            assert!(!is_message(other.as_bytes()), "{other}");
+        }
+        assert!(!is_message(b"{\"jsonrpc\":\"2.0\",\"id\":\"\xff\"}"), "not UTF-8");
+    }
 }

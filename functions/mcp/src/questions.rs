@@ -20,31 +20,28 @@ use crate::caller::Visitor;
 use crate::revision::Revision;
 
 /// What a user answered to a hook's questions so far, by their keys.
-pub(crate) struct Answers {
-    /// What it is sealed for.
-    place: String,
+pub(crate) struct Answers<'a> {
+    visitor: &'a Visitor,
+    item: &'a McpItem,
     pub(crate) given: BTreeMap<String, Value>,
 }
 
-impl Answers {
+impl<'a> Answers<'a> {
     /// The answers that the client carried along, and those that it brings now.
     ///
     /// # Errors
     /// Invalid parameters for a state that was not sealed for this.
     pub(crate) fn read(
         app: &AppState,
-        visitor: &Visitor,
-        item: &McpItem,
+        visitor: &'a Visitor,
+        item: &'a McpItem,
         carried: Option<&str>,
         brought: Option<InputResponses>,
     ) -> Result<Self, ErrorData> {
-        let actor = visitor.invocation.actor.as_ref().map_or("", |actor| actor.id().as_str());
-        let client = visitor.client_id.as_deref().unwrap_or_default();
-        let place = json!(["mcp", actor, client, item.name]).to_string();
         let mut given: BTreeMap<String, Value> = match carried {
             None => BTreeMap::new(),
             Some(sealed) => {
-                let opened = app.actors.open_carried(&place, sealed);
+                let opened = app.actors.open_carried(&place(visitor, item), sealed);
                 let read = opened.and_then(|text| serde_json::from_str(&text).ok());
                 read.ok_or_else(|| {
                     ErrorData::invalid_params("`requestState` is none of ours, or of another request", None)
@@ -52,7 +49,7 @@ impl Answers {
             }
         };
         given.extend(brought.unwrap_or_default());
-        Ok(Self { place, given })
+        Ok(Self { visitor, item, given })
     }
 
     /// What becomes of a hook's question: one to the client, if it can put it to its user. `None` where the failure says all
@@ -78,7 +75,8 @@ impl Answers {
             tracing::error!(%error, question = question.key, "a hook asks for more than texts, numbers, booleans, choices");
             ErrorData::internal_error("the question of this tool is no form; the log says why", None)
         });
-        let carried = app.actors.seal_carried(&self.place, &json!(self.given).to_string()).map_err(|error| {
+        let place = place(self.visitor, self.item);
+        let carried = app.actors.seal_carried(&place, &json!(self.given).to_string()).map_err(|error| {
             tracing::error!(%error, "request failed");
             ErrorData::internal_error("an internal error; the log says which", None)
         });
@@ -88,6 +86,13 @@ impl Answers {
         });
         Some(asked)
     }
+}
+
+/// What the answers so far are sealed for: the actor, the client and the hook.
+fn place(visitor: &Visitor, item: &McpItem) -> String {
+    let actor = visitor.invocation.actor.as_ref().map_or("", |actor| actor.id().as_str());
+    let client = visitor.client_id.as_deref().unwrap_or_default();
+    json!(["mcp", actor, client, item.name]).to_string()
 }
 
 /// Whether a client shows its user forms: it says so, or says nothing of which kind of question it shows.

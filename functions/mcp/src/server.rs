@@ -97,12 +97,12 @@ impl Server {
         )
     }
 
-    fn answers(
-        &self,
-        item: &McpItem,
+    fn answers<'a>(
+        &'a self,
+        item: &'a McpItem,
         carried: Option<&str>,
         brought: Option<InputResponses>,
-    ) -> Result<Answers, ErrorData> {
+    ) -> Result<Answers<'a>, ErrorData> {
         Answers::read(&self.0.state, &self.0.visitor, item, carried, brought)
     }
 
@@ -111,7 +111,7 @@ impl Server {
         &self,
         item: &McpItem,
         input: Value,
-        answers: &Answers,
+        answers: &Answers<'_>,
         context: &RequestContext<RoleServer>,
     ) -> Result<Result<Value, HookFailure>, ErrorData> {
         let inner = &*self.0;

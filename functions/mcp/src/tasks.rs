@@ -75,7 +75,7 @@ fn outcome(
         TaskStatus::Failed => {
             let problem = problem(record);
             let detail = detail(&problem).unwrap_or_default();
-            Some(if problem["status"] == 500 {
+            Some(if problem.get("status").and_then(Value::as_u64) == Some(500) {
                 Err(ErrorData::internal_error(detail, None))
             } else {
                 Ok(failed(detail))
@@ -98,6 +98,7 @@ fn message(record: &TaskRecord) -> Option<String> {
             let why = detail(&problem(record)).unwrap_or_default();
             Some(format!("attempt {} failed ({why}); the next one is due at {}", record.attempts, record.due_at))
         }
+        (TaskStatus::Failed, _) => detail(&problem(record)),
         _ => None,
     }
 }
@@ -118,8 +119,8 @@ fn failed(text: String) -> CallToolResult {
 fn members(result: &impl serde::Serialize) -> Result<JsonObject, ErrorData> {
     match serde_json::to_value(result) {
         Ok(Value::Object(members)) => Ok(members),
-        other => {
-            tracing::error!(?other, "request failed");
+        Ok(_) | Err(_) => {
+            tracing::error!("request failed: the outcome of a task is no object");
             Err(ErrorData::internal_error("an internal error; the log says which", None))
         }
     }

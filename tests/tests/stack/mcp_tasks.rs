@@ -184,6 +184,7 @@ async fn failures_are_results_that_models_read() {
     // Where the hook has nothing to say to its caller, the protocol says so.
     let broken = get(&modern, &broken).await;
     assert_eq!((&broken["status"], &broken["error"]["code"]), (&json!("failed"), &json!(-32603)), "{broken}");
+    assert_eq!(broken["statusMessage"], broken["error"]["message"]);
     assert!(broken.get("result").is_none() && !broken.to_string().contains("secret"), "{broken}");
 
     // What is tried again is under way.

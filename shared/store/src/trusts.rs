@@ -1,17 +1,18 @@
 //! Relationships with other actors: one row for each peer, and one that says what its secret means. Both are written in
 //! one transaction, so that a change of rights or of approval has effect from the next request on.
 
+mod breaker;
+
 use std::time::Duration;
 
 use actingweb_protocol::task::TaskCaller;
 use actingweb_protocol::{ActorId, PeerId, Timestamp};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use crate::actors::actor_key;
 use crate::due::{DueJob, DueWork};
 use crate::item::{Item, Row, number, text};
-use crate::store::{Attempt, Cancelled, refused};
+use crate::store::{Cancelled, refused};
 use crate::transaction::Condition;
 use crate::{Notice, Store, StoreError, TrustCredential, item, keys};
 
@@ -446,87 +447,6 @@ impl Store {
         self.forget_tasks(actor, &asked_by, before).await?;
         self.end_feeds(actor, Some(peer), before).await
     }
-
-    /// Counts an attempt that a peer did not answer, and gives how many there were in a row; `None` when there is no
-    /// relationship any more.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn count_peer_failure(&self, actor: &ActorId, peer: &PeerId) -> Result<Option<u32>, StoreError> {
-        let call = self
-            .inner
-            .client
-            .update_item()
-            .table_name(&self.inner.table)
-            .set_key(Some(trust_key(actor, peer)))
-            .update_expression("ADD failures :one")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::UpdatedNew);
-        match self.attempt("UpdateItem", || call.clone().send()).await? {
-            Attempt::Done(output) => {
-                let updated = output.attributes.unwrap_or_default();
-                let failures = Row(&updated).optional_number("failures")?.unwrap_or_default();
-                Ok(Some(u32::try_from(failures).unwrap_or(u32::MAX)))
-            }
-            Attempt::Refused(error) => gone(*error).map(|()| None),
-        }
-    }
-
-    /// Leaves a peer alone until then.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn hold_peer(&self, actor: &ActorId, peer: &PeerId, until: Timestamp) -> Result<(), StoreError> {
-        let values = [(":until", number(until.as_millis()))];
-        self.update_trust(actor, peer, "SET open_until = :until", "attribute_exists(pk)", values).await.map(|_| ())
-    }
-
-    /// Takes the one attempt that may be made when a peer was left alone long enough; everybody else waits until
-    /// `until`. False when somebody else has it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn probe_peer(&self, actor: &ActorId, peer: &PeerId, until: Timestamp) -> Result<bool, StoreError> {
-        let values = [(":until", number(until.as_millis())), (":now", number(self.now().as_millis()))];
-        self.update_trust(actor, peer, "SET open_until = :until", "open_until <= :now", values).await
-    }
-
-    /// Notes that a peer answered: nothing is held any more.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn release_peer(&self, actor: &ActorId, peer: &PeerId) -> Result<(), StoreError> {
-        let values = [(":none", number(0))];
-        let expression = "SET failures = :none REMOVE open_until";
-        self.update_trust(actor, peer, expression, "attribute_exists(pk)", values).await.map(|_| ())
-    }
-
-    /// Changes a part of a relationship without reading it; false when the condition does not hold.
-    async fn update_trust<const N: usize>(
-        &self,
-        actor: &ActorId,
-        peer: &PeerId,
-        expression: &str,
-        condition: &str,
-        values: [(&str, aws_sdk_dynamodb::types::AttributeValue); N],
-    ) -> Result<bool, StoreError> {
-        let call = self
-            .inner
-            .client
-            .update_item()
-            .table_name(&self.inner.table)
-            .set_key(Some(trust_key(actor, peer)))
-            .update_expression(expression)
-            .condition_expression(condition)
-            .set_expression_attribute_values(Some(
-                values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            ));
-        match self.attempt("UpdateItem", || call.clone().send()).await? {
-            Attempt::Done(_) => Ok(true),
-            Attempt::Refused(error) => gone(*error).map(|()| false),
-        }
-    }
 }
 
 pub(crate) fn trust_key(actor: &ActorId, peer: &PeerId) -> Item {
@@ -537,11 +457,4 @@ fn credential_item(actor: &ActorId, record: &TrustRecord, secret_hash: &str) -> 
     let mut row = record.credential().item(actor, secret_hash);
     row.extend(record.expires.map(|at| ("expires".to_owned(), number(at.as_secs()))));
     row
-}
-
-fn gone(error: UpdateItemError) -> Result<(), StoreError> {
-    match error {
-        UpdateItemError::ConditionalCheckFailedException(_) => Ok(()),
-        other => Err(refused("UpdateItem", other)),
-    }
 }

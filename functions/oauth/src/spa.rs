@@ -256,8 +256,9 @@ pub(crate) async fn deliver_to(state: &AppState, incoming: &Incoming, waiting: W
     let gone = || SpaError::new(StatusCode::NOT_FOUND, "there is no such actor any more");
     let id = ActorId::parse(&waiting.actor).map_err(|_| gone())?;
     let store = state.actors.store().with_deadline(incoming.context.deadline);
+    let seen = tokio::time::Instant::now();
     let found = store.load(&id, actingweb_actor::Wanted::default()).await.map_err(actingweb_actor::ActorError::from)?;
-    let actor = found.actor.map(|record| actingweb_actor::Actor::new(record, store)).ok_or_else(gone)?;
+    let actor = found.actor.map(|record| actingweb_actor::Actor::new(record, store).seen_at(seen)).ok_or_else(gone)?;
     deliver(state, &actor, waiting.delivery, waiting.email, Some(&waiting.return_path)).await
 }
 

@@ -32,6 +32,13 @@ impl Actor {
         Self::departed(record, store)
     }
 
+    /// The same actor, found by a call that began at `seen`: a write soon after it need not look again whether the actor is
+    /// still there.
+    #[must_use]
+    pub fn seen_at(self, seen: Instant) -> Self {
+        Self { store: self.store.guarding(self.id(), Some(seen)), ..self }
+    }
+
     /// The same actor, found by a call that began at `seen`, knowing where its change log stands.
     pub(crate) fn knowing(self, log: LogView, seen: Instant) -> Self {
         Self { log, store: self.store.guarding(self.id(), Some(seen)), ..self }

@@ -158,8 +158,9 @@ impl Actors {
     }
 
     async fn alive(&self, store: &Store, id: &ActorId) -> Result<Option<Actor>, ActorError> {
+        let seen = Instant::now();
         let found = store.load(id, Wanted::default()).await?;
-        Ok(found.actor.map(|record| Actor::new(record, store.clone())))
+        Ok(found.actor.map(|record| Actor::new(record, store.clone()).seen_at(seen)))
     }
 
     fn identity_record(&self, identity: &Identity) -> IdentityRecord {

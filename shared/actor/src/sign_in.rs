@@ -40,12 +40,13 @@ impl Actors {
     ) -> Result<Actor, SignInError> {
         let store = self.store().with_deadline(deadline);
         let wanted = Wanted { address, ..Wanted::default() };
+        let seen = tokio::time::Instant::now();
         let snapshot = store.load(id, wanted).await.map_err(ActorError::from)?;
         if snapshot.failures >= FREE_FAILURES {
             return Err(SignInError::Guessing { retry_after: self.until_next_minute() });
         }
         match snapshot.actor {
-            Some(record) if self.knows(&record, passphrase) => Ok(Actor::new(record, store)),
+            Some(record) if self.knows(&record, passphrase) => Ok(Actor::new(record, store).seen_at(seen)),
             found => {
                 // What does not exist is not guessed, and gets no rows.
                 if let (Some(_), Some(address)) = (found, address) {

@@ -22,13 +22,13 @@ async fn fetch(Input(path): Input<String>, services: Services) -> Result<Value, 
     Ok(services.get("desk")?.post(path).json(&json!({ "a": 1 })).send().await?.json()?)
 }
 
-struct Desk {
-    site: Site,
-    service: AccountStandin,
+pub(crate) struct Desk {
+    pub(crate) site: Site,
+    pub(crate) service: AccountStandin,
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::at(Arc::new(SystemClock)).await
     }
 

@@ -3,6 +3,7 @@
 use actingweb_protocol::Deadline;
 use actingweb_protocol::oauth::{Audience, ClientKey, Token, TokenKind};
 use actingweb_store::GrantKind;
+use tokio::time::Instant;
 
 use super::{GrantError, Grants, Issued, SESSION_LIFETIME};
 use crate::tokens::{check_access, standing};
@@ -45,11 +46,12 @@ impl Grants {
             return Ok(None);
         };
         let store = self.store(deadline);
+        let seen = Instant::now();
         let mut found = self.look_up(&store, &token).await?;
         let is_good = standing(&token, &found).is_ok_and(|(grant, _)| {
             grant.kind == GrantKind::Browser && check_access(&token, grant, self.now()).is_ok()
         });
-        Ok(found.actor.take().filter(|_| is_good).map(|record| Actor::new(record, store)))
+        Ok(found.actor.take().filter(|_| is_good).map(|record| Actor::new(record, store).seen_at(seen)))
     }
 
     /// Gives a session its next tokens, once `may` says that one of its kind may have them: two calls.

@@ -21,8 +21,12 @@ const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
 /// How long a client's server may take to send it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a document is taken to say what it said.
+/// How long a document is taken to say what it said, where its server does not say.
 const FRESH: Duration = Duration::from_secs(3600);
+
+/// The least and the most of that, whatever its server says: whoever is asked often cannot have it fetched each time, and
+/// redirect URIs that a client takes back are to be good no longer than a day.
+const FRESH_WITHIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
 
 /// The longest id of a client, in bytes.
 const MAX_ID_BYTES: usize = 1024;
@@ -41,8 +45,8 @@ pub(crate) enum LookupError {
     Failed(Problem),
 }
 
-/// The client with this id: one call to storage; for a document that was not read in the last hour one request to the
-/// client's server and another call.
+/// The client with this id: one call to storage; for a document that is not known to be fresh one request to the client's
+/// server and another call.
 pub(crate) async fn find(state: &AppState, incoming: &Incoming, id: &str) -> Result<ClientRecord, LookupError> {
     let deadline = incoming.context.deadline;
     if id.len() > MAX_ID_BYTES {
@@ -54,9 +58,11 @@ pub(crate) async fn find(state: &AppState, incoming: &Incoming, id: &str) -> Res
         return Ok(client);
     }
     let url = document_url(state.trusts.peers().guard(), id).ok_or(LookupError::Unknown)?;
-    let metadata = read(&fetch(state, incoming, &url, id).await?, id)?;
+    let (members, fresh_for) = fetch(state, incoming, &url, id).await?;
+    let metadata = read(&members, id)?;
     let now = state.actors.store().now();
     let client = ClientRecord {
+        metadata: metadata.kept(),
         key: ClientKey::of(id),
         id: id.to_owned(),
         name: metadata.name,
@@ -67,8 +73,7 @@ pub(crate) async fn find(state: &AppState, incoming: &Incoming, id: &str) -> Res
         owner: None,
         trust_type: None,
         created_at: now,
-        expires: Some(now.plus(FRESH)),
-        metadata: None,
+        expires: Some(now.plus(fresh_for)),
     };
     clients.keep(&client, deadline).await.map_err(|error| LookupError::Failed(error.into()))?;
     Ok(client)
@@ -85,7 +90,13 @@ fn document_url(guard: Guard, id: &str) -> Option<Url> {
     (is_plain && is_exact && is_reachable).then_some(url)
 }
 
-async fn fetch(state: &AppState, incoming: &Incoming, url: &Url, id: &str) -> Result<Map<String, Value>, LookupError> {
+/// The document, and how long it may be kept.
+async fn fetch(
+    state: &AppState,
+    incoming: &Incoming,
+    url: &Url,
+    id: &str,
+) -> Result<(Map<String, Value>, Duration), LookupError> {
     let wrong = |reason: String| LookupError::Document(reason);
     let server = PeerAddress::new(&url[..Position::BeforePath]).map_err(|error| wrong(error.to_string()))?;
     let patience = Deadline::after(Instant::now().into_std(), PATIENCE).earlier(incoming.context.deadline);
@@ -100,8 +111,10 @@ async fn fetch(state: &AppState, incoming: &Incoming, url: &Url, id: &str) -> Re
             _ => "is out of reach".to_owned(),
         })
     })?;
+    let (least, most) = FRESH_WITHIN;
+    let fresh_for = reply.fresh_for().unwrap_or(FRESH).clamp(least, most);
     match json::parse(reply.body()) {
-        Ok(Value::Object(members)) => Ok(members),
+        Ok(Value::Object(members)) => Ok((members, fresh_for)),
         Ok(_) => Err(wrong("is not a JSON object".to_owned())),
         Err(error) => Err(wrong(format!("is {error}"))),
     }

@@ -75,14 +75,19 @@ impl ClientMetadata {
         })
     }
 
+    /// What is kept of the rest, as JSON text.
+    pub(crate) fn kept(&self) -> Option<String> {
+        (!self.more.is_empty()).then(|| Value::Object(self.more.clone()).to_string())
+    }
+
     /// As a client about to be kept.
     pub(crate) fn into_new(self) -> NewClient {
         NewClient {
+            metadata: self.kept(),
             name: self.name,
             redirect_uris: self.redirect_uris,
             auth: self.auth,
             grant_types: self.grant_types,
-            metadata: (!self.more.is_empty()).then(|| Value::Object(self.more).to_string()),
         }
     }
 }

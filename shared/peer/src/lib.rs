@@ -13,6 +13,7 @@ mod client;
 mod error;
 mod exchange;
 mod fan_out;
+mod freshness;
 mod guard;
 mod http_client;
 mod peer;

@@ -1,5 +1,7 @@
 //! Reading what a peer answered, without trusting it.
 
+use std::time::Duration;
+
 use actingweb_protocol::retry::parse_retry_after;
 use bytes::{Bytes, BytesMut};
 use http::header::{DATE, HeaderName, LOCATION, RETRY_AFTER};
@@ -19,6 +21,7 @@ const EXCERPT_CHARS: usize = 256;
 pub struct PeerReply {
     status: StatusCode,
     location: Option<String>,
+    fresh_for: Option<Duration>,
     body: Bytes,
 }
 
@@ -26,7 +29,7 @@ impl PeerReply {
     /// A 200 with this JSON, from a peer that was asked without HTTP.
     #[must_use]
     pub fn of_json(value: &serde_json::Value) -> Self {
-        Self { status: StatusCode::OK, location: None, body: value.to_string().into() }
+        Self { status: StatusCode::OK, location: None, fresh_for: None, body: value.to_string().into() }
     }
 
     /// The status, always 2xx.
@@ -39,6 +42,12 @@ impl PeerReply {
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
+    }
+
+    /// How long the answer may be kept, as its sender says (RFC 9111); `None` where it does not say.
+    #[must_use]
+    pub const fn fresh_for(&self) -> Option<Duration> {
+        self.fresh_for
     }
 
     /// The body as it came, after decompression.
@@ -76,9 +85,10 @@ pub(crate) async fn read_reply<'s>(
     let status = response.status();
     if status.is_success() {
         let location = text(response.headers(), LOCATION).map(str::to_owned);
+        let fresh_for = crate::freshness::of(response.headers());
         let (body, complete) = read_up_to(response, limit).await?;
         return match complete {
-            true => Ok(PeerReply { status, location, body }),
+            true => Ok(PeerReply { status, location, fresh_for, body }),
             false => Err(PeerError::TooLarge { limit }),
         };
     }
@@ -143,6 +153,7 @@ mod tests {
         let reply = |body: &'static str| PeerReply {
             status: StatusCode::OK,
             location: None,
+            fresh_for: None,
             body: Bytes::from_static(body.as_bytes()),
         };
         assert_eq!(reply("[1, 2]").json::<Vec<u8>>(), Ok(vec![1, 2]));

@@ -144,6 +144,14 @@ struct Publisher {
 
 impl Publisher {
     async fn start(document: impl Fn(&str) -> (u16, String) + Clone + Send + Sync + 'static) -> Self {
+        Self::kept(document, "").await
+    }
+
+    /// One that says how long its document may be kept.
+    async fn kept(
+        document: impl Fn(&str) -> (u16, String) + Clone + Send + Sync + 'static,
+        cache_control: &'static str,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let id = format!("http://{}/oauth/client.json", listener.local_addr().expect("an address"));
         let asked = Arc::new(AtomicUsize::new(0));
@@ -151,7 +159,8 @@ impl Publisher {
         let answer = move || {
             count.fetch_add(1, Ordering::SeqCst);
             let (status, body) = document(&own);
-            let headers = [("content-type", "application/json"), ("location", "/elsewhere")];
+            let headers =
+                [("content-type", "application/json"), ("location", "/elsewhere"), ("cache-control", cache_control)];
             std::future::ready((axum::http::StatusCode::from_u16(status).expect("a status"), headers, body))
         };
         let router = Router::new().route("/oauth/client.json", get(answer.clone())).route("/elsewhere", get(answer));
@@ -205,6 +214,33 @@ async fn a_client_says_who_it_is_in_a_document_of_its_own() {
     assert!(grants.any(|grant| grant["client_id"] == publisher.id), "{listed}");
     client.revoke(&refreshed.refresh).await.expect(200);
     Answer::of(ann.with_secret(&refreshed.access, Method::GET, "/properties")).await.problem(401);
+}
+
+/// A document is read anew when its server says, but neither at each request nor less than once a day.
+#[tokio::test]
+async fn a_document_is_kept_as_long_as_its_server_says_within_bounds() {
+    let clock = FakeClock::new();
+    let site = Site::with_clock(app(), Arc::new(clock.clone())).await;
+    let ann = site.actor("ann").await;
+    for (says, kept) in [
+        ("", 3600),
+        ("max-age=600", 600),
+        ("public, max-age=600, s-maxage=300", 300),
+        ("no-store", 60),
+        ("max-age=1", 60),
+        ("max-age=31536000, immutable", 24 * 3600),
+        ("max-age=99999999999999999999", 3600),
+    ] {
+        let publisher = Publisher::kept(|id| (200, document(id).to_string()), says).await;
+        let mut client = OauthClient::with_id(&site, &publisher.id).await;
+        client.redirect_uri = "http://127.0.0.1:40001/cb".to_owned();
+        let browser = Browser::of(&site, &ann).await;
+        for (later, asked) in [(0, 1), (kept - 2, 1), (4, 2)] {
+            clock.advance(Duration::from_secs(later));
+            browser.open(&client.url(&client.asking())).await.expect(200);
+            assert_eq!(publisher.asked.load(Ordering::SeqCst), asked, "{says}: {later} s later");
+        }
+    }
 }
 
 /// Nothing but a good document makes a client: each of these is told to the person, and leads nowhere.

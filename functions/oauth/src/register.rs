@@ -10,7 +10,7 @@ use actingweb_web::{AppState, Incoming, Verb};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::any;
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::documents::{AUTH_METHODS, SCOPE};
@@ -20,6 +20,12 @@ use crate::metadata::ClientMetadata;
 
 /// The largest request, in bytes.
 const MAX_BYTES: usize = 32 * 1024;
+
+/// The longest name of what a client runs on, in characters.
+const MAX_AGENT_CHARS: usize = 200;
+
+/// What it is kept under, among what clients say of themselves.
+const USER_AGENT: &str = "user_agent";
 
 /// The routes of this part.
 pub(crate) fn routes() -> Router<AppState> {
@@ -31,7 +37,9 @@ async fn register(State(state): State<AppState>, incoming: Incoming) -> OAuthRep
         return Err(OAuthError::method_not_allowed("POST, OPTIONS"));
     }
     limits::count(&state, &incoming, Rate::Register, "").await?;
-    let metadata = ClientMetadata::read(&body(&incoming)?)?;
+    let mut metadata = ClientMetadata::read(&body(&incoming)?)?;
+    // The client's own word, as is all of this.
+    metadata.more.extend(user_agent(&incoming).map(|agent| (USER_AGENT.to_owned(), Value::String(agent))));
     let deadline = incoming.context.deadline;
     let Registered { client, secret } = state.actors.clients().register(metadata.into_new(), deadline).await?;
     let mut answer = json!({
@@ -50,11 +58,21 @@ async fn register(State(state): State<AppState>, incoming: Incoming) -> OAuthRep
             // Required beside a secret (RFC 7591, 3.2.1); 0 means that it does not expire.
             members.insert("client_secret_expires_at".to_owned(), json!(0));
         }
-        if let Some(Value::Object(more)) = client.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()) {
+        if let Some(Value::Object(mut more)) =
+            client.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok())
+        {
+            more.remove(USER_AGENT);
             members.extend(more);
         }
     }
     Ok(private(StatusCode::CREATED, &answer))
+}
+
+/// What the client runs on, as it says; nothing that could not be shown as it is.
+fn user_agent(incoming: &Incoming) -> Option<String> {
+    let agent = incoming.header(&header::USER_AGENT)?.trim();
+    let shown: String = agent.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(MAX_AGENT_CHARS).collect();
+    (!shown.is_empty()).then_some(shown)
 }
 
 fn body(incoming: &Incoming) -> Result<Map<String, Value>, OAuthError> {

@@ -365,6 +365,10 @@ fn trust_schema() -> Value {
             "created_at": { "type": "string", "format": "date-time" },
             "last_connected_at": { "type": "string", "format": "date-time" },
             "last_connected_via": text(),
+            "last_accessed": {
+                "type": "string", "format": "date-time",
+                "description": "Of a client of OAuth: when it was let in, or last came for tokens, to the day.",
+            },
             "secret": secret(),
             "verification_token": secret(),
             "verificationToken": secret(),

@@ -37,6 +37,11 @@ pub(crate) fn show(
         members.insert("client_name".to_owned(), json!(client.name));
         members.insert("client_version".to_owned(), json!(client.version));
         members.insert("client_platform".to_owned(), json!(client.platform));
+        // To the day: a relationship is not written to whenever it is used.
+        let seen = client.last_accessed.unwrap_or(trust.created_at).to_string();
+        members.insert("last_accessed".to_owned(), json!(seen));
+        members.insert("last_connected_at".to_owned(), json!(seen));
+        members.insert("last_connected_via".to_owned(), json!("oauth"));
     }
     // A client has none.
     let with_secrets = with_secrets && !trust.secret.is_empty();

@@ -40,6 +40,9 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 /// How long a client is remembered after somebody let it act; longer than any grant lasts.
 pub const CLIENT_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// How often a relationship with a client is told that the client came for tokens.
+const ACCESS_NOTED_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// How often a write is tried again that others came before.
 const ROUNDS: usize = 16;
 

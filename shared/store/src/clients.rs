@@ -78,6 +78,13 @@ pub struct ClientRecord {
 }
 
 impl ClientRecord {
+    /// What else it said of itself under this name, if that is a text.
+    #[must_use]
+    pub fn said(&self, name: &str) -> Option<String> {
+        let metadata: serde_json::Value = serde_json::from_str(self.metadata.as_deref()?).ok()?;
+        metadata.get(name)?.as_str().map(str::to_owned)
+    }
+
     fn item(&self) -> Item {
         let mut row = item::new(&keys::client(&self.key), keys::CLIENT);
         let mut put = |name: &str, value: AttributeValue| row.insert(name.to_owned(), value);

@@ -77,6 +77,8 @@ pub struct TrustedClient {
     pub version: Option<String>,
     /// What it runs on, if it said.
     pub platform: Option<String>,
+    /// When it was last let in or came for tokens, to the day.
+    pub last_accessed: Option<Timestamp>,
     /// Which relationship with it this is: the next one after this ended has another. Grants hang on it.
     pub instance: String,
 }
@@ -187,6 +189,7 @@ impl TrustRecord {
             ];
             let some = texts.into_iter().filter(|(_, value)| !value.is_empty());
             row.extend(some.map(|(name, value)| (name.to_owned(), text(value))));
+            row.extend(client.last_accessed.map(|at| ("last_accessed".to_owned(), number(at.as_millis()))));
         }
         row
     }
@@ -231,6 +234,7 @@ impl TrustRecord {
                     name: or_empty("client_name")?,
                     version: row.optional_text("client_version")?.map(str::to_owned),
                     platform: row.optional_text("client_platform")?.map(str::to_owned),
+                    last_accessed: row.optional_number("last_accessed")?.map(Timestamp::from_millis),
                     instance: instance.to_owned(),
                 }),
             },
@@ -269,6 +273,25 @@ impl Store {
             found.extend(self.live_trusts(&items)?);
         }
         Ok(found)
+    }
+
+    /// Notes that a client came for tokens, in this very relationship with it: one call. The relationship's version stays,
+    /// so that nobody who decides about it is in the way. Where it ended, nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stamp_client(
+        &self,
+        actor: &ActorId,
+        peer: &PeerId,
+        instance: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let same = Condition::new("instance = :instance", [(":instance", text(instance))]);
+        let values = [(":at".to_owned(), number(at.as_millis()))].into_iter().collect();
+        let stamp = self.update_part(trust_key(actor, peer), "SET last_accessed = :at", values, Some(same))?;
+        // Whatever it is by now, it is not what came for tokens.
+        self.unguarded().transact(vec![stamp]).await.map(drop)
     }
 
     fn live_trusts(&self, items: &[Item]) -> Result<Vec<TrustRecord>, StoreError> {

@@ -45,6 +45,7 @@ mod oauth_grants_model;
 mod oauth_manage;
 mod oauth_pages;
 mod oauth_refusals;
+mod oauth_seen;
 mod peers;
 mod races;
 mod receiving;

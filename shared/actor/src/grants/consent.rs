@@ -112,8 +112,9 @@ pub(crate) fn client_trust(
         client: Some(TrustedClient {
             id: client.id.clone(),
             name: client.name.clone(),
-            version: None,
-            platform: None,
+            version: client.said("software_version"),
+            platform: client.said("user_agent"),
+            last_accessed: Some(created_at),
             instance,
         }),
         version: String::new(),

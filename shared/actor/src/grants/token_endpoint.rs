@@ -3,9 +3,11 @@
 
 use actingweb_protocol::oauth::{Audience, ClientKey, CodeChallenge, Judgement, Token, TokenKind, judge_refresh, same};
 use actingweb_protocol::{ActorId, Deadline, Timestamp};
-use actingweb_store::{ClientGrant, ClientRecord, GrantKind, GrantOutcome, GrantedCode, Snapshot, Store, Wanted};
+use actingweb_store::{
+    ClientGrant, ClientRecord, GrantKind, GrantOutcome, GrantedCode, Snapshot, Store, TrustRecord, Wanted,
+};
 
-use super::{ACCESS_LIFETIME, ClientAuthentication, GrantError, Grants, Issued, ROUNDS};
+use super::{ACCESS_LIFETIME, ACCESS_NOTED_EVERY, ClientAuthentication, GrantError, Grants, Issued, ROUNDS};
 use crate::clients::check_client;
 use crate::tokens::{check_access, issued, standing};
 use crate::{Actor, ActorError};
@@ -147,7 +149,10 @@ impl Grants {
                     check(&grant)?;
                     let next = self.advanced(&token.actor, &grant)?;
                     match store.replace_client_grant(&token.actor, &grant.version, &next).await? {
-                        GrantOutcome::Written => return Ok(self.issue(&token.actor, &next, trust_type)?),
+                        GrantOutcome::Written => {
+                            self.note_access(store, &token.actor, trust).await;
+                            return Ok(self.issue(&token.actor, &next, trust_type)?);
+                        }
                         GrantOutcome::Changed(Some(other)) => grant = *other,
                         GrantOutcome::Changed(None) => return Err(ENDED),
                     }
@@ -162,6 +167,19 @@ impl Grants {
         }
         let reason = "these tokens kept being refreshed at the same time: try again".to_owned();
         Err(ActorError::Conflict(reason).into())
+    }
+
+    /// Notes that a client came for tokens, once a day: whoever looks at the relationship sees whether it is used. Nobody
+    /// is refused anything over it.
+    async fn note_access(&self, store: &Store, actor: &ActorId, trust: Option<&TrustRecord>) {
+        let Some((trust, client)) = trust.and_then(|trust| Some((trust, trust.client.as_ref()?))) else { return };
+        let now = self.now();
+        if client.last_accessed.is_some_and(|at| now < at.plus(ACCESS_NOTED_EVERY)) {
+            return;
+        }
+        if let Err(error) = store.stamp_client(actor, &trust.peer, &client.instance, now).await {
+            tracing::warn!(%error, peer = %trust.peer, "that a client came for tokens was not noted");
+        }
     }
 
     /// What to do about a refresh token; `None` for one that was never issued, which must not end what was.
@@ -198,9 +216,11 @@ impl Grants {
         blank.client_id.clone_from(&record.id);
         blank.client_name.clone_from(&record.name);
         scope.clone_into(&mut blank.scope);
-        blank.instance = trust.client.map(|client| client.instance);
+        blank.instance = trust.client.as_ref().map(|client| client.instance.clone());
         let grant = self.advanced(owner, &blank)?;
-        Actor::new(actor, store).store().put_client_grant(owner, &grant).await?;
+        let actor = Actor::new(actor, store);
+        actor.store().put_client_grant(owner, &grant).await?;
+        self.note_access(actor.store(), owner, Some(&trust)).await;
         Ok(self.issue(owner, &grant, Some(trust.relationship))?)
     }
 

@@ -2,6 +2,7 @@
 
 mod database;
 mod files;
+mod models;
 mod objects;
 mod peers;
 mod tips;
@@ -13,6 +14,7 @@ const PAGE: &str = include_str!("../../../../docs/migrating-from-python.md");
 const SHOWN: &[(&str, &[&str])] = &[
     (include_str!("examples/database.rs"), &["user_profile", "database_failed", "reserve_profile"]),
     (include_str!("examples/files.rs"), &["make_scratch", "jot"]),
+    (include_str!("examples/models.rs"), &["search_data", "summarize_notes"]),
     (include_str!("examples/objects.rs"), &["measure", "read"]),
     (include_str!("examples/peers.rs"), &["notify_peers", "on_notification"]),
     (include_str!("examples/tips.rs"), &["process_batch", "process_item", "good", "also_good", "cleanup"]),

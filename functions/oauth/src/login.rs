@@ -71,7 +71,11 @@ async fn sign_in(state: &AppState, incoming: &Incoming) -> Reply {
         return Ok(wait(retry_after));
     }
     let unknown = "No actor has this address and this passphrase.";
-    let Some(id) = actor_id(&state.base_url, actor) else { return Ok(again(StatusCode::FORBIDDEN, unknown)) };
+    let id = match actor_id(&state.base_url, actor) {
+        None => state.actors.of_creator(actor, deadline).await?,
+        id => id,
+    };
+    let Some(id) = id else { return Ok(again(StatusCode::FORBIDDEN, unknown)) };
     let address = address.map(actingweb_actor::network);
     let signed_in = state.actors.sign_in(&id, fields.first("passphrase"), address.as_deref(), deadline).await;
     match signed_in {
@@ -161,7 +165,7 @@ impl Form<'_> {
         let alert = self.alert.map(|alert| format!("<p class=\"alert\" role=\"alert\">{}</p>", escape(alert)));
         let body = format!(
             "{}{}<form method=\"post\" action=\"{base}/oauth/login\">{}\
-<label for=\"actor\">The address of your actor</label>\
+<label for=\"actor\">The address of your actor{or_name}</label>\
 <input id=\"actor\" name=\"actor\" type=\"text\" value=\"{}\" autocomplete=\"username\" autocapitalize=\"none\" \
 spellcheck=\"false\" maxlength=\"1024\" required>\
 <label for=\"passphrase\">Its passphrase</label>\
@@ -171,6 +175,7 @@ required><button>Sign in</button></form><p>No actor yet? <a href=\"{base}/\">Cre
             links(state, self.next, false),
             self.next.map(|next| hidden("next", next)).unwrap_or_default(),
             escape(self.actor),
+            or_name = if state.hooks.app().unique_creator { ", or the name it was made with" } else { "" },
             base = escape(&state.base_url),
         );
         Page { title: "Sign in", body, leads_away: false }
@@ -192,7 +197,11 @@ pub(crate) fn describe_login() -> [Operation; 2] {
             .reply(200, "The page.", [Content::html()]),
         Operation::post("sign_in", "Signs an actor's owner in at this browser")
             .about("Only the page itself can send this.")
-            .body(true, "The actor, by its id or its URL, and its passphrase.", [Content::form(fields)])
+            .body(
+                true,
+                "The actor, by its id or its URL, or by its creator where creators are unique, and its passphrase.",
+                [Content::form(fields)],
+            )
             .reply(303, "Signed in: a cookie for the pages below `/oauth`, and the way on.", [])
             .with_location(303)
             .reply(

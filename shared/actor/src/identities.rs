@@ -39,8 +39,8 @@ pub enum Identified {
     },
     /// None, and none was to be made.
     Unknown,
-    /// None, since another identity with the same address has an actor, or the address is another actor's creator where
-    /// creators are unique. Whoever is signed in there may connect this identity.
+    /// None, since another identity with the same address has an actor. Whoever is signed in there may connect this
+    /// identity.
     AddressTaken,
 }
 
@@ -58,7 +58,7 @@ pub enum Linked {
 impl Actors {
     /// The actor of an identity, made if there is none and `may_create` says so: two calls to storage for one that is known, two for a new one.
     ///
-    /// The creator of a new actor is the address, or `provider/subject` without one. It has a passphrase that nobody knows.
+    /// The creator of a new actor is the address, or `provider/subject` without one, or where that name is taken. It has a passphrase that nobody knows.
     ///
     /// # Errors
     /// [`ActorError`].
@@ -91,15 +91,19 @@ impl Actors {
             return Ok(Identified::Unknown);
         }
         let parts = self.parts();
-        let creator = creator_of(identity).map_err(|error| ActorError::Invalid(error.to_string()))?;
+        // Where creators are unique a name may be another's, who need not have proved that the address is theirs: whoever
+        // did is neither kept out by that nor let in there, but called something else.
+        let mut taken_names = 0;
         let record = self.identity_record(identity);
         loop {
             let id = ActorId::generate(&parts.base_url, &*parts.entropy);
             let passphrase = random_hex(&*parts.entropy, 20);
+            let creator =
+                creator_of(identity, &id, taken_names).map_err(|error| ActorError::Invalid(error.to_string()))?;
             let new = NewActor {
                 passphrase_hash: parts.keys.hash(Purpose::Passphrase, id.as_str(), &passphrase),
                 id,
-                creator: creator.clone(),
+                creator,
                 trustee_root: None,
                 unique_creator: self.unique_creator(),
             };
@@ -118,7 +122,11 @@ impl Actors {
                     Some(_) => return Ok(Identified::AddressTaken),
                     None => owner,
                 },
-                IdentityOutcome::CreatorTaken(_) => return Ok(Identified::AddressTaken),
+                IdentityOutcome::CreatorTaken(owner) if taken_names > 1 => owner,
+                IdentityOutcome::CreatorTaken(_) => {
+                    taken_names += 1;
+                    continue;
+                }
             };
             if gone.contains(&taken) || gone.len() > 1 {
                 return Err(ActorError::Conflict("this identity changes hands at the moment: try again".to_owned()));
@@ -176,15 +184,14 @@ impl Actors {
     }
 }
 
-/// What the creator of an identity's actor is called: the address, else the provider's name of them, or a digest where that
-/// is nothing that a creator may be called.
-fn creator_of(identity: &Identity) -> Result<Creator, CreatorError> {
-    let address = identity.email.as_deref().map(Creator::normalise).and_then(Result::ok);
-    let name = || Creator::normalise(&format!("{}/{}", identity.provider, identity.subject)).ok();
-    match address.or_else(name) {
-        Some(creator) => Ok(creator),
-        None => Creator::normalise(&format!("{}/{}", identity.provider, identity.digest)),
-    }
+/// What the creator of an identity's actor is called: the first of what creators may be called, but for as many as are
+/// others' already. The address comes first, then the provider's name of them; nobody else can have the last, which is made
+/// of the new actor's id.
+fn creator_of(identity: &Identity, id: &ActorId, taken: usize) -> Result<Creator, CreatorError> {
+    let named = |name: &str| format!("{}/{name}", identity.provider);
+    let names = [identity.email.clone(), Some(named(&identity.subject)), Some(named(id.as_str()))];
+    let mut good = names.into_iter().flatten().map(|name| Creator::normalise(&name)).filter(Result::is_ok);
+    good.nth(taken).unwrap_or_else(|| Creator::normalise(&named(id.as_str())))
 }
 
 impl Actor {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actingweb_protocol::{ActorId, Deadline, Purpose};
+use actingweb_protocol::{ActorId, Creator, Deadline, Purpose};
 use actingweb_store::Wanted;
 
 use crate::actors::FREE_FAILURES;
@@ -54,6 +54,19 @@ impl Actors {
                 }
                 Err(SignInError::Unknown)
             }
+        }
+    }
+
+    /// The actor whose creator is called so, where creators are unique: one call to storage; `None` anywhere else.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn of_creator(&self, name: &str, deadline: Deadline) -> Result<Option<ActorId>, ActorError> {
+        match Creator::normalise(name) {
+            Ok(creator) if self.unique_creator() => {
+                Ok(self.store().with_deadline(deadline).actor_of_creator(&creator).await?)
+            }
+            _ => Ok(None),
         }
     }
 

@@ -134,6 +134,16 @@ impl Store {
         Ok((record, writes))
     }
 
+    /// The one actor of a creator, where creators are unique: one strongly consistent call. It may have been deleted since.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn actor_of_creator(&self, creator: &Creator) -> Result<Option<ActorId>, StoreError> {
+        let key = item::key(&keys::creator_lookup(creator.as_str()), keys::UNIQUE);
+        let found = self.batch_get(vec![key]).await?;
+        found.first().map(|found| actor_id(&Row::read(found)?, "actor")).transpose()
+    }
+
     /// Reads the actor and what else is wanted in one call. Strongly consistent.
     ///
     /// # Errors

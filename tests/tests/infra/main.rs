@@ -7,5 +7,6 @@ mod openapi;
 mod permissions;
 mod resources;
 mod routes;
+mod security;
 mod sign_in;
 mod template;

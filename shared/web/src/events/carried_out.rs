@@ -39,7 +39,10 @@ pub(super) fn to_its_end(
             let _ = reader.send(part).await;
         }
     };
-    // The reply ends after it, unless the caller goes away; the hook's deadline ends it in any case.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the reply ends after it, unless the caller goes away; the hook's deadline ends it in any case"
+    )]
     tokio::spawn(carried_out.in_current_span());
     stream::poll_fn(move |cx| parts.poll_recv(cx))
 }

@@ -373,3 +373,19 @@ async fn an_application_may_have_tools_of_those_names() {
     assert_eq!(client.names("tools/list", "tools").await, ["get_task", "later", "cancel_task"]);
     assert_eq!(text(&client.call("get_task", json!({})).await), "mine");
 }
+
+#[tokio::test]
+async fn calls_keep_their_budgets() {
+    let Scene { site, modern, .. } = scene().await;
+    let spent = async |method: &str, params: Value| {
+        let (_, calls) = site.meter().measure(modern.result(method, params)).await;
+        (calls.count(), calls.longest_chain())
+    };
+    let call = |tool: &str| json!({ "name": tool, "arguments": { "year": 1 } });
+    assert_eq!(spent("tools/list", json!({})).await, (1, 1));
+    assert_eq!(spent("tools/call", call("at_once")).await, (1, 1));
+    assert_eq!(spent("tools/call", call("report")).await, (2, 2), "a task is one call more");
+    let task = start(&modern, json!({ "year": 1 })).await;
+    assert_eq!(spent("tasks/get", json!({ "taskId": task })).await, (2, 2));
+    assert_eq!(spent("tasks/cancel", json!({ "taskId": task })).await, (3, 3));
+}

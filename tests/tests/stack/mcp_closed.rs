@@ -3,7 +3,7 @@
 
 use actingweb_hooks::{App, HookError, Input, blocking};
 use actingweb_tests::assistant::Assistant;
-use actingweb_tests::{Answer, Owner, Site};
+use actingweb_tests::{Answer, Site};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -30,16 +30,13 @@ fn app() -> App {
         .mcp_resource("notes://awaited/{id}", "A note")
 }
 
-/// The owner's row of a relationship, with permissions that nobody can read.
-async fn spoil_permissions(site: &Site, owner: &Owner, assistant: &Assistant) {
-    let path = format!("/trust/friend/oauth2_client:{}/permissions", assistant.client_id);
-    let answer = owner.put(&path, &json!({ "actions": { "denied": ["plain"] } })).await;
-    assert!(answer.status < 300, "{}", answer.body);
+/// Writes other permissions of the relationships that have some, behind the program's back.
+async fn rewrite_permissions(site: &Site, permissions: &str) {
     let rows = site.table().await;
-    let mut spoiled = 0;
+    let mut written = 0;
     for row in rows.iter().filter(|row| row["permissions"].is_string()) {
         let typed = |(name, value): (&String, &Value)| {
-            let value = if name == "permissions" { json!("{\"oops\": 1}") } else { value.clone() };
+            let value = if name == "permissions" { json!(permissions) } else { value.clone() };
             let kind = match &value {
                 Value::Bool(_) => "BOOL",
                 // Numbers travel as text.
@@ -50,9 +47,9 @@ async fn spoil_permissions(site: &Site, owner: &Owner, assistant: &Assistant) {
         };
         let item: serde_json::Map<String, Value> = row.as_object().unwrap().iter().map(typed).collect();
         site.put_item(&item.into()).await;
-        spoiled += 1;
+        written += 1;
     }
-    assert!(spoiled > 0, "{rows:?}");
+    assert!(written > 0, "{rows:?}");
 }
 
 #[tokio::test]
@@ -61,7 +58,14 @@ async fn rights_that_cannot_be_read_let_nobody_do_anything() {
     let ann = site.actor("ann").await;
     let assistant = Assistant::connect(&site, &ann, "friend").await;
     assert!(assistant.names("tools/list", "tools").await.contains(&"search".to_owned()));
-    spoil_permissions(&site, &ann, &assistant).await;
+    let denied = json!({ "actions": { "denied": ["plain"] } });
+    let path = format!("/trust/friend/oauth2_client:{}/permissions", assistant.client_id);
+    assert!(ann.put(&path, &denied).await.status < 300);
+    // What can be read counts, so that it is the text that matters in what follows.
+    rewrite_permissions(&site, &json!({ "actions": { "denied": ["blocked"] } }).to_string()).await;
+    let tools = assistant.names("tools/list", "tools").await;
+    assert!(tools.contains(&"plain".to_owned()) && !tools.contains(&"blocked".to_owned()), "{tools:?}");
+    rewrite_permissions(&site, "{\"oops\": 1}").await;
     for (method, params) in [
         ("tools/list", json!({})),
         ("tools/call", json!({ "name": "search", "arguments": {} })),

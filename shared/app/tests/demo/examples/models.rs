@@ -39,7 +39,7 @@ async fn a_tool_and_a_prompt_are_hooks_like_any_other() {
     let refused = ann.action("search_data", json!({ "text": "tides" })).await.failure();
     assert_eq!(refused.status, 400);
 
-    ann.post("/properties", &json!({ "notes": { "_type": "list" } })).await.expect(201);
+    ann.actor().create_list("notes", None, None).await.unwrap();
     for title in ["milk", "bread"] {
         ann.actor().append("notes", json!({ "title": title })).await.unwrap();
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use actingweb_hooks::prelude::*;
+use actingweb_testkit::log::Log;
 use actingweb_tests::{Answer, Browser, OauthClient, Site};
 use reqwest::Method;
 use serde_json::json;
@@ -126,6 +127,29 @@ async fn what_failed_has_a_status_that_says_so_for_people_too() {
         let page = browser.go(browser.request(Method::GET, path).header("accept", "text/html")).await.expect(503);
         assert!(page.body.contains("This does not work at the moment"), "{}: {}", page.request, page.body);
         assert!(page.header("retry-after").parse::<u32>().is_ok_and(|wait| wait > 0), "{}", page.request);
+    }
+}
+
+#[tokio::test]
+async fn a_trace_is_logged_where_it_is_one() {
+    let (log, _listening) = Log::capture();
+    let site = Site::of(app()).await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (parent, is_one) in [
+        (format!("00-{trace}-00f067aa0ba902b7-01"), true),
+        (format!("00-{trace}-00f067aa0ba902b7-01-more"), false),
+        (format!("00-{trace}{trace}-00f067aa0ba902b7-01"), false),
+        (format!("{trace} status=200 caller=creator"), false),
+    ] {
+        let before = log.lines().len();
+        let id = format!("request-{before}");
+        let request =
+            site.request(Method::GET, "/oauth/config").header("traceparent", &parent).header("x-request-id", &id);
+        Answer::of(request).await.expect(200);
+        let lines: Vec<String> = log.with(&id).into_iter().filter(|line| line.contains("message=request")).collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0].contains(&format!("trace_id=\"{trace}\"")), is_one, "{parent}: {lines:?}");
+        assert_eq!(lines[0].contains("trace_id"), is_one, "{parent}: {lines:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Signing in while storage is busy, fails or loses replies, at each call of each step: never a 500, nothing half-made, and
 //! whoever begins again gets in.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use actingweb_protocol::oauth::CodeChallenge;
 use actingweb_testkit::account_standin::{self, AccountStandin};
 use actingweb_testkit::fakes::FakeClock;
 use actingweb_testkit::provider_standin::{CLIENT_ID, Person};
-use actingweb_tests::{Answer, Browser, Faults, OauthClient, ProvidedSite, form, with_form};
+use actingweb_tests::{Answer, Browser, Faults, OauthClient, Owner, ProvidedSite, form, with_form};
 use reqwest::{Method, RequestBuilder, Url};
 use serde_json::{Value, json};
 
@@ -39,6 +40,8 @@ fn send(event: Event, mails: State<Mails>) -> Result<(), HookError> {
 
 struct World {
     clock: FakeClock,
+    /// Those who sign in by passphrase.
+    owners: Mutex<HashMap<u64, Owner>>,
     site: ProvidedSite,
     mails: Mails,
     _desk: AccountStandin,
@@ -69,7 +72,7 @@ impl World {
             state.rate_limits.register = 10_000;
         };
         let site = ProvidedSite::adjusted(app, Arc::new(clock.clone()), adjust).await;
-        Self { clock, site, mails, _desk: desk }
+        Self { clock, owners: Mutex::default(), site, mails, _desk: desk }
     }
 
     /// Asserts that identities and actors belong together, both ways.
@@ -192,6 +195,8 @@ impl Walk<'_> {
 enum Flow {
     /// The first sign-in, and another; out again.
     Pages,
+    /// By the actor's passphrase.
+    Passphrase,
     /// A page picks up its tokens and refreshes them.
     Spa,
     /// A native app's ticket.
@@ -221,6 +226,18 @@ impl Flow {
                 walk.visit(&again, "/oauth/login/house").await?;
                 let page = walk.step(&again, again.request(Method::GET, "/oauth/login")).await?;
                 walk.submit(&again, &page, "/oauth/logout", &[]).await?;
+            }
+            Self::Passphrase => {
+                let known = world.owners.lock().unwrap().get(&person).cloned();
+                let owner = match known {
+                    Some(owner) => owner,
+                    None => site.site.actor(&email).await,
+                };
+                world.owners.lock().unwrap().insert(person, owner.clone());
+                let page = walk.step(&browser, browser.request(Method::GET, "/oauth/login")).await?;
+                let fields = [("actor", owner.url.as_str()), ("passphrase", &owner.passphrase)];
+                walk.submit(&browser, &page, "/oauth/login", &fields).await?;
+                assert_eq!(site.whose(&browser).await.as_deref(), Some(owner.id.as_str()));
             }
             Self::Spa => {
                 let word = walk.spa(&browser, &format!("{ORIGIN}/done")).await?;
@@ -369,6 +386,11 @@ async fn everywhere(flow: Flow) {
 #[tokio::test]
 async fn signing_in_at_the_pages() {
     Box::pin(everywhere(Flow::Pages)).await;
+}
+
+#[tokio::test]
+async fn signing_in_by_passphrase() {
+    Box::pin(everywhere(Flow::Passphrase)).await;
 }
 
 #[tokio::test]

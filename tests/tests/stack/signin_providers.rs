@@ -75,6 +75,35 @@ async fn whatever_a_provider_answers_people_read_what_happened_and_may_try_again
 }
 
 #[tokio::test]
+async fn providers_without_id_tokens_and_with_forms_are_no_different() {
+    let clock = FakeClock::new();
+    let site = ProvidedSite::with_clock(app(), Arc::new(clock.clone())).await;
+    for mischief in [Mischief::TokenDown, Mischief::TokenGarbage, Mischief::Refused] {
+        clock.advance(Duration::from_secs(61));
+        site.github.set_mischief(mischief);
+        site.apple.set_mischief(mischief);
+        let trouble = if mischief == Mischief::Refused { "refused" } else { "provider" };
+        let expected = site.site.url(&format!("/oauth/login?trouble={trouble}"));
+        let browser = Browser::new(&site.site);
+        let back = site.sign_in(&browser, "github").await.expect(303);
+        assert_eq!(back.header("location"), expected, "{mischief:?}");
+
+        let away = browser.open("/oauth/login/apple").await.expect(303);
+        let posted = browser.open(away.header("location")).await.expect(200).json();
+        let fields: Vec<(String, String)> = posted["fields"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+            .collect();
+        let request = browser.request(Method::POST, "/oauth/callback/apple").header("origin", site.apple.url());
+        let back = browser.go(actingweb_tests::with_form(request, &fields)).await.expect(303);
+        assert_eq!(back.header("location"), expected, "{mischief:?}");
+        assert_eq!((site.whose(&browser).await, site.actors().await), (None, 0), "{mischief:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_cannot_be_found_out_about_is_a_503_that_people_can_read() {
     for mischief in [Mischief::Down, Mischief::DiscoveryGarbage, Mischief::OtherDiscovery] {
         let clock = FakeClock::new();

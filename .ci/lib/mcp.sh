@@ -30,7 +30,7 @@ start_mcp_fixture() {
   wait_until 60 "the fixture listens" listens "$port"
 }
 
-# conformance_of REVISION OPTION...: runs the scenarios that the options choose; those that are known to fail in this
+# conformance_of REVISION OPTION...: runs the scenarios that the options choose; the checks that are known to fail in this
 # revision are listed with their reasons.
 conformance_of() {
   local revision=$1

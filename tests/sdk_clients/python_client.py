@@ -26,6 +26,9 @@ from person import Person
 SDK = f"mcp {version('mcp')}"
 REDIRECT_URI = "http://127.0.0.1:53682/callback"
 
+# What a run may take, in all: a server that hangs would hold it for ever.
+LIMIT_SECONDS = 120
+
 # What the demo offers beyond what clients may use by default.
 RIGHTS = {
     "tools": {"allowed": ["get_status", "notify_peers"]},
@@ -270,15 +273,28 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 
 async def main(base_url: str) -> None:
-    person = await asyncio.to_thread(Person, base_url)
-    app = App(person)
-    for step in (connects, speaks_earlier_revisions, renews, goes_on_after_a_refusal, is_shut_out):
-        await step(app)
-        print(f"{SDK}: {step.__name__.replace('_', ' ')}")
-    await is_known_by_its_document(App(person))
-    print(f"{SDK}: is known by its document")
-    await is_denied(App(person, decision="deny"))
-    print(f"{SDK}: is denied")
+    doing, limit = "begins", asyncio.timeout(LIMIT_SECONDS)
+    try:
+        async with limit:
+            person = await asyncio.to_thread(Person, base_url)
+            first = App(person)
+            for step, app in (
+                (connects, first),
+                (speaks_earlier_revisions, first),
+                (renews, first),
+                (goes_on_after_a_refusal, first),
+                (is_shut_out, first),
+                (is_known_by_its_document, App(person)),
+                (is_denied, App(person, decision="deny")),
+            ):
+                doing = step.__name__.replace("_", " ")
+                await step(app)
+                print(f"{SDK}: {doing}")
+    except BaseException:
+        if limit.expired():
+            message = f"{SDK}: not done after {LIMIT_SECONDS} s, at the step '{doing}': {base_url} does not answer"
+            raise SystemExit(message) from None
+        raise
 
 
 if __name__ == "__main__":

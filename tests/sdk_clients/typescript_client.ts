@@ -32,7 +32,15 @@ const RIGHTS = {
   prompts: { allowed: ["get_summary_prompt"] },
 };
 
+// What a run may take, in all: a server that hangs would hold it for ever.
+const LIMIT_SECONDS = 120;
+
 const [packageName, baseUrl] = process.argv.slice(2);
+let doing = "begins";
+const limit = setTimeout(() => {
+  console.error(`${packageName}: not done after ${LIMIT_SECONDS} s, at the step "${doing}": ${baseUrl} does not answer`);
+  process.exit(1);
+}, LIMIT_SECONDS * 1000);
 const isCurrent = packageName === "@modelcontextprotocol/client";
 const sdk = isCurrent ? await import("@modelcontextprotocol/client") : await earlierSdk();
 const sdkName = `${packageName} ${versionOf(packageName)}`;
@@ -276,12 +284,16 @@ async function isDenied(app: App): Promise<void> {
   assert.equal(app.tokens(), undefined, "it has tokens");
 }
 
+const words = (name: string) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 const person = await Person.create(baseUrl);
 const app = new App(person);
 const steps = [connects, usesTheTool, ...(isCurrent ? [speaksEarlierRevisions] : []), renews, isShutOut];
 for (const step of steps) {
+  doing = words(step.name);
   await step(app);
-  console.log(`${sdkName}: ${step.name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`);
+  console.log(`${sdkName}: ${doing}`);
 }
+doing = "is denied";
 await isDenied(new App(person, "deny"));
-console.log(`${sdkName}: is denied`);
+console.log(`${sdkName}: ${doing}`);
+clearTimeout(limit);

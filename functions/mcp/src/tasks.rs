@@ -5,7 +5,7 @@
 //! two tools more that do the same. The task is the one that a POST to the action makes: a row, which a worker runs.
 
 use actingweb_actor::{ActorError, AskTask};
-use actingweb_hooks::{AiClient, McpHook, Op};
+use actingweb_hooks::{AiClient, CANCEL_TASK_TOOL, GET_TASK_TOOL, McpHook, Op};
 use actingweb_protocol::Name;
 use actingweb_protocol::permission::Category;
 use actingweb_protocol::task::{TaskId, TaskStatus};
@@ -24,13 +24,7 @@ use crate::catalog::OfferedTool;
 use crate::revision::Revision;
 use crate::server::Server;
 
-/// The tool that tells how a task stands, and what came of it.
-const GET: &str = "get_task";
-
-/// The tool that ends a task.
-const CANCEL: &str = "cancel_task";
-
-/// Their one argument.
+/// The one argument of the two tools.
 const TASK: &str = "task";
 
 /// How long clients are to wait before they look again, in milliseconds.
@@ -166,7 +160,7 @@ impl Server {
         let task = name_of(&record.key);
         let text = format!(
             "The task `{task}` was started, and goes on by itself. \
-             Call the tool `{GET}` with {} to see how it stands, and what came of it.",
+             Call the tool `{GET_TASK_TOOL}` with {} to see how it stands, and what came of it.",
             json!({ TASK: task })
         );
         Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into())
@@ -210,27 +204,26 @@ impl Server {
         key().ok_or_else(unknown)
     }
 
-    /// The tools of those clients that do not know tasks: none where no tool runs as a task, and none that the application
-    /// has itself.
+    /// The tools of those clients that do not know tasks: none where no tool that they may use runs as a task. An application
+    /// with one has no tools of these names.
     pub(crate) fn task_tools(&self, kind: AiClient) -> Vec<Tool> {
         let tools = &self.0.catalog.tools;
         if !tools.iter().any(|tool| tool.is_task && self.offers(tool, kind)) {
             return Vec::new();
         }
-        let own = [
+        let built_in = [
             (
-                CANCEL,
+                CANCEL_TASK_TOOL,
                 "Ends a task that another tool started",
                 ToolAnnotations::new().destructive(true).idempotent(true),
             ),
             (
-                GET,
+                GET_TASK_TOOL,
                 "Tells how a task stands that another tool started, and what came of it",
                 ToolAnnotations::new().read_only(true),
             ),
         ];
-        let free = own.into_iter().filter(|(name, ..)| !tools.iter().any(|tool| tool.item.name == *name));
-        free.map(|(name, description, annotations)| {
+        let tool = |(name, description, annotations): (&'static str, &'static str, ToolAnnotations)| {
             let schema = json!({
                 "type": "object",
                 "properties": { TASK: { "type": "string", "description": "What the task is called" } },
@@ -238,8 +231,8 @@ impl Server {
             });
             let schema = schema.as_object().cloned().unwrap_or_default();
             Tool::new(name, description, schema).with_annotations(annotations.open_world(false))
-        })
-        .collect()
+        };
+        built_in.map(tool).into()
     }
 
     /// Calls one of them.
@@ -253,7 +246,7 @@ impl Server {
             return Ok(failed(format!("`{TASK}` must be a text: what the task is called")));
         };
         let seen = async {
-            if tool == CANCEL {
+            if tool == CANCEL_TASK_TOOL {
                 self.end_task(task).await?;
             }
             self.task(task).await

@@ -214,6 +214,19 @@ pub enum Problem {
     /// A method and an action of one name, both tools: which one would a model call?
     #[error("the method and the action `{0}` are both offered as tools: offer one of them, or give it another name")]
     DuplicateTool(String),
+    /// A tool under a name that AI clients need for the tasks of another one.
+    #[error(
+        "the {kind} `{name}` cannot be a tool: AI clients that know no tasks look after those of the tool `{task}` by a \
+         built-in tool of that name, so give yours another"
+    )]
+    TaskToolName {
+        /// The kind of the hook behind the tool.
+        kind: &'static str,
+        /// The name it was given.
+        name: String,
+        /// A tool that runs as a task.
+        task: String,
+    },
     /// `.describe(..)` and the like before any hook.
     #[error("`.{what}(..)` must follow the hook it speaks of; no hook was registered before it")]
     NoHookYet {

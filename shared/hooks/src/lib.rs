@@ -66,8 +66,8 @@ pub use kind::{
     TakesBotMessage, TakesChange, TakesEvent, TakesInput, TakesProperty, TakesTask,
 };
 pub use mcp::{
-    AiClient, Ask, Icon, McpCall, McpClient, McpHook, McpInfo, McpItem, McpItems, PromptMessages, Question, Reply,
-    ResourceContent, ToolContent, UriTemplate, UriTemplateError,
+    AiClient, Ask, CANCEL_TASK_TOOL, GET_TASK_TOOL, Icon, McpCall, McpClient, McpHook, McpInfo, McpItem, McpItems,
+    PromptMessages, Question, Reply, ResourceContent, ToolContent, UriTemplate, UriTemplateError,
 };
 pub use property::{Filtered, PropertyAccess, Verdict};
 pub use resources::{Init, Limits, Resources};

@@ -60,6 +60,13 @@ pub enum McpHook {
     Action,
 }
 
+/// The built-in tool that tells how a task stands. It is offered, as is [`CANCEL_TASK_TOOL`], where a tool of the
+/// application runs as a task, to clients that know no tasks; no such application may have tools of these names.
+pub const GET_TASK_TOOL: &str = "get_task";
+
+/// The built-in tool that ends a task.
+pub const CANCEL_TASK_TOOL: &str = "cancel_task";
+
 /// A tool, a prompt or a resource.
 #[derive(Clone, Debug)]
 pub struct McpItem {
@@ -176,7 +183,26 @@ impl McpItems {
                 problems.push(Problem::DuplicateTool(left.name.clone()));
             }
         }
+        check_task_tools(app, &items.tools, problems);
         items
+    }
+}
+
+/// Where a tool runs as a task, the names of the tools that look after tasks are taken: the answer to a call names them, and
+/// clients were promised what they do.
+fn check_task_tools(app: &App, tools: &[McpItem], problems: &mut Vec<Problem>) {
+    let runs_as_task = |tool: &&McpItem| {
+        let mut hooks = app.actions.iter().filter(|hook| *hook.name == *tool.name);
+        tool.hook == McpHook::Action && hooks.any(|hook| hook.about.task.is_some())
+    };
+    let Some(task) = tools.iter().find(runs_as_task) else { return };
+    for tool in tools.iter().filter(|tool| [GET_TASK_TOOL, CANCEL_TASK_TOOL].contains(&tool.name.as_str())) {
+        let kind = match tool.hook {
+            McpHook::Method => "method",
+            McpHook::Action => "action",
+        };
+        let (name, task) = (tool.name.clone(), task.name.clone());
+        problems.push(Problem::TaskToolName { kind, name, task });
     }
 }
 

@@ -55,6 +55,28 @@ async fn every_mistake_is_reported_at_once() {
 }
 
 #[tokio::test]
+async fn the_names_of_the_tools_for_tasks_are_taken_where_a_tool_is_a_task() {
+    let own = || app().method("get_task", nothing).tool("Mine").action("cancel_task", nothing).tool("Mine, too");
+    let error = refused(own().action("later", nothing).as_task().tool("Later")).await;
+    let reason = |kind: &str, name: &str| {
+        format!(
+            "\n  - the {kind} `{name}` cannot be a tool: AI clients that know no tasks look after those of the tool `later` \
+             by a built-in tool of that name, so give yours another"
+        )
+    };
+    let reasons = reason("action", "cancel_task") + &reason("method", "get_task");
+    assert_eq!(error.to_string(), format!("the application cannot start, for 2 reasons:{reasons}"));
+
+    // What AI clients are not offered concerns none.
+    try_build(own().action("later", nothing).as_task()).await.unwrap();
+    let later = || app().action("later", nothing).as_task().tool("Later");
+    try_build(later().method("get_task", nothing).action("cancel_task", nothing)).await.unwrap();
+    // A task of that name is one of those, too.
+    let error = refused(app().action("get_task", nothing).as_task().tool("Itself")).await;
+    assert!(matches!(error.problems(), [Problem::TaskToolName { .. }]), "{error}");
+}
+
+#[tokio::test]
 async fn clients_are_granted_trust_types_that_there_are() {
     let error = refused(app().oauth_trust_types(["viewer", "clerk"])).await;
     let expected = "the application cannot start: clients may be granted `clerk`, which is no trust type: register it \

@@ -9,6 +9,9 @@ const RUST_FORMATS: [&str; 10] =
 /// Members of a schema that hold values rather than schemas.
 const VALUES: [&str; 4] = ["const", "default", "enum", "examples"];
 
+/// Members of a schema that hold schemas by names, which are anybody's choice: none of them means anything here.
+const BY_NAME: [&str; 4] = ["$defs", "dependentSchemas", "patternProperties", "properties"];
+
 /// The schema without formats such as `uint16`: no standard has them, so that clients complain or refuse the tool. The
 /// bounds of the numbers stand beside them.
 pub(crate) fn portable(mut schema: Value) -> Value {
@@ -22,7 +25,12 @@ fn strip(schema: &mut Value) {
             if members.get("format").and_then(Value::as_str).is_some_and(|format| RUST_FORMATS.contains(&format)) {
                 members.shift_remove("format");
             }
-            members.iter_mut().filter(|(name, _)| !VALUES.contains(&name.as_str())).for_each(|(_, inner)| strip(inner));
+            for (name, inner) in members.iter_mut().filter(|(name, _)| !VALUES.contains(&name.as_str())) {
+                match inner {
+                    Value::Object(named) if BY_NAME.contains(&name.as_str()) => named.values_mut().for_each(strip),
+                    inner => strip(inner),
+                }
+            }
         }
         Value::Array(schemas) => schemas.iter_mut().for_each(strip),
         _ => {}
@@ -49,5 +57,23 @@ mod tests {
             "a": plain, "b": plain, "c": number("int64"), "d": [plain], "e": text, "format": named,
         } });
         assert_eq!(portable(given), wanted);
+    }
+
+    #[test]
+    fn members_may_be_called_like_words_of_schemas() {
+        let names = ["default", "examples", "enum", "const", "format", "properties", "$defs"];
+        let all = |schema: Value| names.iter().map(|name| ((*name).to_owned(), schema.clone())).collect::<Value>();
+        let plain = json!({ "type": "integer" });
+        let number = json!({ "type": "integer", "format": "uint16" });
+        for place in ["properties", "patternProperties", "$defs", "dependentSchemas"] {
+            let nested = json!({ "items": { place: all(number.clone()) } });
+            assert_eq!(portable(nested), json!({ "items": { place: all(plain.clone()) } }), "{place}");
+        }
+        // Of a member that is called `format` this is the name of the format, not its schema.
+        let named = json!({ "properties": { "format": "uint16" } });
+        assert_eq!(portable(named.clone()), named);
+        // And values are what they are, however deep.
+        let value = json!({ "properties": { "a": { "default": { "properties": { "b": number } } } } });
+        assert_eq!(portable(value.clone()), value);
     }
 }

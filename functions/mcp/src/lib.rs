@@ -30,7 +30,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use http::{HeaderValue, Method, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header, request};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -49,7 +50,10 @@ pub fn routes() -> Router<AppState> {
         let catalog = Arc::clone(catalog.get_or_init(|| Arc::new(Catalog::of(&state.hooks))));
         mcp(state, catalog, request).await
     };
-    let nothing = || std::future::ready(Problem::not_found("there is nothing below /mcp"));
+    let nothing = async |request: Request| {
+        let _unused = door::read(request.into_body()).await;
+        Problem::not_found("there is nothing below /mcp")
+    };
     Router::new().route("/mcp", any(handler.clone())).route("/mcp/", any(handler)).route("/mcp/{*path}", any(nothing))
 }
 
@@ -59,15 +63,18 @@ pub fn router(state: AppState) -> Router {
 }
 
 async fn mcp(state: AppState, catalog: Arc<Catalog>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // Before anything is refused: what is left unread ends the connection, on which clients go on at once.
+    let bytes = door::read(body).await;
     if catalog.is_empty() {
         return Problem::not_found("this application offers nothing to AI clients").into_response();
     }
-    if let Err(problem) = Origins::of(&state).check_origin(request.headers()) {
+    if let Err(problem) = Origins::of(&state).check_origin(&parts.headers) {
         return problem.into_response();
     }
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let response = match *request.method() {
-        Method::POST => post(state, catalog, request).await,
+    let origin = parts.headers.get(header::ORIGIN).cloned();
+    let response = match parts.method {
+        Method::POST => post(state, catalog, parts, bytes).await,
         // A browser asks before a page may; anybody else has nothing to ask.
         Method::OPTIONS if origin.is_some() => door::preflight(),
         _ => Problem::method_not_allowed("POST").into_response(),
@@ -75,10 +82,12 @@ async fn mcp(state: AppState, catalog: Arc<Catalog>, request: Request) -> Respon
     door::readable(response, origin)
 }
 
-async fn post(state: AppState, catalog: Arc<Catalog>, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
-    // Before anything is refused: what is left unread ends the connection, on which clients go on at once.
-    let bytes = door::read(body).await;
+async fn post(
+    state: AppState,
+    catalog: Arc<Catalog>,
+    mut parts: request::Parts,
+    bytes: Result<Bytes, Problem>,
+) -> Response {
     if let Err(problem) = Origins::of(&state).check_host(&parts.headers) {
         return problem.into_response();
     }

@@ -6,6 +6,8 @@ use actingweb_tests::assistant::{Assistant, MODERN};
 use actingweb_tests::{Answer, Owner, Site};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
+use tokio::net::TcpStream;
 
 fn app() -> App {
     App::new("urn:actingweb:example.com:notes")
@@ -141,6 +143,60 @@ async fn pages_of_other_origins_may_not() {
     let answer = Answer::of(ask("https://chat.example.com")).await.expect(204);
     assert!(answer.header("access-control-allow-headers").contains("authorization"));
     Answer::of(ask("https://evil.example.com")).await.problem(403);
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_end_the_connection() {
+    let (site, ..) = connected().await;
+    let plain =
+        Site::of(App::new("urn:actingweb:example.com:plain").method("m", || Ok::<_, HookError>(json!({})))).await;
+    // More than servers read ahead by themselves.
+    let body = "x".repeat(2_000_000);
+    for (site, line, header, status) in [
+        (&site, "POST /mcp", "origin: https://evil.example.com", "403"),
+        (&site, "POST /mcp", "host: evil.example.com", "403"),
+        (&site, "POST /mcp", "x-y: z", "401"),
+        (&site, "PUT /mcp", "x-y: z", "405"),
+        (&site, "POST /mcp/info", "x-y: z", "404"),
+        (&plain, "POST /mcp", "x-y: z", "404"),
+    ] {
+        let what = format!("{line} with {header}");
+        let host = if header.starts_with("host") { String::new() } else { format!("host: {}\r\n", site.host()) };
+        let request = format!("{line} HTTP/1.1\r\n{host}{header}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let mut connection = BufStream::new(TcpStream::connect(site.host()).await.unwrap());
+        // The second one is answered only if the first left the connection as it was.
+        for _ in 0..2 {
+            let sent = async {
+                connection.write_all(request.as_bytes()).await?;
+                connection.flush().await?;
+                reply(&mut connection).await
+            };
+            let reply = sent.await.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {reply}");
+        }
+    }
+}
+
+/// The status line of a reply; the rest of it is read, too.
+async fn reply(connection: &mut BufStream<TcpStream>) -> std::io::Result<String> {
+    let (mut first, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if connection.read_line(&mut line).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap();
+        }
+        if first.is_empty() {
+            first = line;
+        } else if line == "\r\n" {
+            connection.read_exact(&mut vec![0; length]).await?;
+            return Ok(first);
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ use actingweb_hooks::{AiClient, CallOutcome, HookFailure, McpCall, McpClient, Mc
 use actingweb_protocol::permission::{Category, Operation};
 use actingweb_web::AppState;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest, CustomResult,
-    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, InputResponses,
-    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, ClientCapabilities, CustomRequest,
+    CustomResult, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
+    InputResponses, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, Prompt, PromptsCapability, ReadResourceRequestParams, ReadResourceResponse,
     ResourcesCapability, ServerCapabilities, ServerConfig, TASKS_EXTENSION_ID, Tool, ToolsCapability, UpdateTaskParams,
 };
@@ -29,9 +29,8 @@ use crate::{answers, arguments, tasks};
 /// so then.
 const LIST_TTL_MS: u64 = 60_000;
 
-/// The methods that take parameters: an unreadable one of those is a method all the same.
-const METHODS: [&str; 13] = [
-    "initialize",
+/// The methods that are there whatever the revision and the application: one whose parameters cannot be read is a method all the same.
+const METHODS: [&str; 8] = [
     "server/discover",
     "tools/list",
     "tools/call",
@@ -40,10 +39,6 @@ const METHODS: [&str; 13] = [
     "resources/list",
     "resources/templates/list",
     "resources/read",
-    "tasks/get",
-    "tasks/update",
-    "tasks/cancel",
-    "ping",
 ];
 
 /// The server that one request meets. Cheap to clone.
@@ -178,8 +173,18 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        let removed = Revision::of(&context).is_stateless() && matches!(method.as_str(), "initialize" | "ping");
-        if METHODS.contains(&method.as_str()) && !removed {
+        let is_missing = match method.as_str() {
+            "initialize" | "ping" => Revision::of(&context).is_stateless(),
+            "tasks/get" | "tasks/update" | "tasks/cancel" => !self.0.catalog.has_tasks(),
+            other => !METHODS.contains(&other),
+        };
+        if !is_missing {
+            // Whoever is not to use a method is told so before its parameters matter, as where they can be read.
+            let knows_tasks = || context.client_capabilities().is_some_and(|known| known.supports_tasks());
+            if method.starts_with("tasks/") && !knows_tasks() {
+                let needed = ClientCapabilities::builder().enable_tasks().build();
+                return Err(ErrorData::missing_required_client_capability(needed));
+            }
             return Err(ErrorData::invalid_params(format!("these are no parameters of `{method}`"), None));
         }
         Err(ErrorData::new(

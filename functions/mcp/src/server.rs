@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 
 use crate::caller::Visitor;
 use crate::catalog::{Catalog, Offered, OfferedTool};
-use crate::paging::page;
+use crate::paging::{Listed, page};
 use crate::questions::{self, Answers};
 use crate::revision::Revision;
 use crate::{answers, arguments, tasks};
@@ -40,6 +40,23 @@ const METHODS: [&str; 8] = [
     "resources/templates/list",
     "resources/read",
 ];
+
+/// A tool in a list.
+enum ListedTool<'a> {
+    /// One of the application's.
+    Offered(&'a OfferedTool),
+    /// One of those that look after tasks.
+    BuiltIn(Tool),
+}
+
+impl Listed for ListedTool<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Offered(tool) => &tool.item.name,
+            Self::BuiltIn(tool) => &tool.name,
+        }
+    }
+}
 
 /// The server that one request meets. Cheap to clone.
 #[derive(Clone)]
@@ -200,10 +217,18 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let (kind, revision) = (self.kind_of(&context), Revision::of(&context));
-        let offered = self.0.catalog.tools.iter().filter(|tool| self.offers(tool, kind));
-        let (page, next) = page(offered, request.as_ref())?;
         let knows_tasks = tasks::knows(&context);
-        let shown = |tool: &&OfferedTool| {
+        let offered = self.0.catalog.tools.iter().filter(|tool| self.offers(tool, kind));
+        let built_in = if knows_tasks { Vec::new() } else { self.task_tools(kind) };
+        let mut all: Vec<_> =
+            offered.map(ListedTool::Offered).chain(built_in.into_iter().map(ListedTool::BuiltIn)).collect();
+        all.sort_by(|left, right| left.name().cmp(right.name()));
+        let (page, next) = page(all.into_iter(), request.as_ref())?;
+        let shown = |tool: ListedTool<'_>| {
+            let tool = match tool {
+                ListedTool::Offered(tool) => tool,
+                ListedTool::BuiltIn(tool) => return tool,
+            };
             let mut shown: Tool = tool.shown.clone();
             shown.description = Some(Cow::Owned(tool.item.description_for(kind).to_owned()));
             // A note on a task is not what the task gives.
@@ -212,12 +237,9 @@ impl ServerHandler for Server {
             }
             shown
         };
-        let mut tools: Vec<Tool> = page.iter().map(shown).collect();
-        if next.is_none() && !knows_tasks {
-            tools.extend(self.task_tools(kind));
-        }
-        let mut result =
-            ListToolsResult::with_all_items(tools).with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Private);
+        let mut result = ListToolsResult::with_all_items(page.into_iter().map(shown).collect())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private);
         result.next_cursor = next;
         Ok(result)
     }

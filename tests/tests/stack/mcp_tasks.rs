@@ -46,6 +46,7 @@ async fn report(
             stage.0.0.add_permits(1);
             stage.0.1.acquire().await.unwrap().forget();
         }
+        "busy" => return Err(HookError::retryable("the printer is busy")),
         "retryable" if task.attempt() == 1 => return Err(HookError::retryable("the printer is busy")),
         "rejected" => return Err(HookError::rejected("not on Sundays")),
         "terminal" => return Err(HookError::terminal("the secret cause")),
@@ -221,6 +222,35 @@ async fn failures_are_results_that_models_read() {
 }
 
 #[tokio::test]
+async fn what_an_administrator_runs_again_is_working_once_more() {
+    const DAY: u64 = 24 * 3600 * 1000;
+    let Scene { site, clock, modern, .. } = scene().await;
+    let refused = start(&modern, json!({ "year": 1, "how": "rejected" })).await;
+    let broken = start(&modern, json!({ "year": 1, "how": "terminal" })).await;
+    let busy = start(&modern, json!({ "year": 1, "how": "busy" })).await;
+    for _ in 0..5 {
+        site.run_tasks().await;
+        clock.advance(Duration::from_secs(3600));
+    }
+    let days = |task: &Value| task["ttlMs"].as_u64().unwrap() / DAY;
+    let (refused, gave_up) = (get(&modern, &refused).await, get(&modern, &busy).await);
+    assert_eq!((days(&refused), days(&gave_up), days(&get(&modern, &broken).await)), (7, 30, 30));
+    assert_eq!((&gave_up["status"], &gave_up["result"]["isError"]), (&json!("completed"), &json!(true)), "{gave_up}");
+    assert_eq!(get(&modern, &broken).await["status"], "failed");
+
+    let store = site.state().actors.store();
+    let letters = store.dead_letters().await.unwrap();
+    assert_eq!(letters.len(), 2, "nobody runs again what was refused: {letters:?}");
+    for letter in &letters {
+        store.redrive(letter).await.unwrap();
+    }
+    for task in [&broken, &busy] {
+        let again = get(&modern, task).await;
+        assert_eq!((&again["status"], &again["ttlMs"]), (&json!("working"), &Value::Null), "{again}");
+    }
+}
+
+#[tokio::test]
 async fn a_task_is_cancelled_before_it_runs_and_while_it_runs() {
     let Scene { site, stage, modern, .. } = scene().await;
     let waiting = start(&modern, json!({ "year": 1 })).await;
@@ -299,8 +329,8 @@ async fn a_client_that_knows_no_tasks_is_told_of_one_and_looks_after_it_by_tools
     let listed = client.result("tools/list", json!({})).await;
     let tools = listed["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["at_once", "report", "cancel_task", "get_task"]);
-    assert!(tools[1].get("outputSchema").is_none(), "its answer is a note: {listed}");
+    assert_eq!(names, ["at_once", "cancel_task", "get_task", "report"], "by name");
+    assert!(tools[3].get("outputSchema").is_none(), "its answer is a note: {listed}");
 
     let started = client.call("report", json!({ "year": 7, "how": "waits" })).await;
     assert_eq!((&started["resultType"], &started["isError"]), (&json!("complete"), &json!(false)));
@@ -381,24 +411,55 @@ async fn earlier_revisions_have_no_tasks() {
     }
 }
 
+/// Everything, to whoever is of the trust type `all`.
+fn open_app() -> App {
+    App::new("urn:actingweb:example.com:a").trust_type(
+        TrustDefinition::new("all", "All", "All")
+            .grants(Category::Tools, Rules::allow(&["*"]))
+            .grants(Category::Actions, Rules::allow(&["*"])),
+    )
+}
+
 #[tokio::test]
-async fn an_application_may_have_tools_of_those_names() {
-    let app = App::new("urn:actingweb:example.com:a")
-        .trust_type(
-            TrustDefinition::new("all", "All", "All")
-                .grants(Category::Tools, Rules::allow(&["*"]))
-                .grants(Category::Actions, Rules::allow(&["*"])),
-        )
-        .action("later", || Ok::<_, HookError>(1))
-        .as_task()
-        .tool("Later")
-        .action("get_task", || Ok::<_, HookError>("mine"))
-        .tool("Mine");
+async fn an_application_without_tasks_may_have_tools_of_those_names() {
+    let mine = || Ok::<_, HookError>("mine");
+    let app = open_app().action("get_task", mine).tool("Mine").action("later", mine).as_task();
     let site = Site::of(app).await;
     let owner = site.actor("ann@example.com").await;
     let client = Assistant::connect(&site, &owner, "all").await;
-    assert_eq!(client.names("tools/list", "tools").await, ["get_task", "later", "cancel_task"]);
+    assert_eq!(client.names("tools/list", "tools").await, ["get_task"]);
     assert_eq!(text(&client.call("get_task", json!({})).await), "mine");
+}
+
+#[tokio::test]
+async fn pages_have_room_for_the_tools_for_tasks() {
+    let number = || Ok::<_, HookError>(1);
+    let app = (0..99)
+        .fold(open_app(), |app, index| app.action(&format!("a{index:02}"), number).tool("Counts"))
+        .action("later", number)
+        .as_task()
+        .tool("Later")
+        .action("zero", number)
+        .tool("Zero");
+    let site = Site::of(app).await;
+    let owner = site.actor("ann@example.com").await;
+    let mut client = Assistant::connect(&site, &owner, "all").await;
+    let page = async |client: &Assistant, cursor: Option<&Value>| {
+        let params = cursor.map_or(json!({}), |cursor| json!({ "cursor": cursor }));
+        let listed = client.result("tools/list", params).await;
+        let tools = listed["tools"].as_array().unwrap().clone();
+        let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect();
+        (names, listed.get("nextCursor").cloned())
+    };
+    let (first, next) = page(&client, None).await;
+    assert_eq!((first.len(), first[99].as_str()), (100, "cancel_task"));
+    let (rest, end) = page(&client, next.as_ref()).await;
+    assert_eq!((rest, end), (["get_task", "later", "zero"].map(str::to_owned).to_vec(), None));
+    // Whoever knows tasks has no use for them.
+    client = client.with_tasks();
+    let (first, next) = page(&client, None).await;
+    assert_eq!((first.len(), first[99].as_str()), (100, "later"));
+    assert_eq!(page(&client, next.as_ref()).await, (vec!["zero".to_owned()], None));
 }
 
 #[tokio::test]
@@ -415,4 +476,9 @@ async fn calls_keep_their_budgets() {
     let task = start(&modern, json!({ "year": 1 })).await;
     assert_eq!(spent("tasks/get", json!({ "taskId": task })).await, (2, 2));
     assert_eq!(spent("tasks/cancel", json!({ "taskId": task })).await, (3, 3));
+    // The tools that do the same; the one that cancels looks again, to say what became of the task.
+    let tool = |tool: &str, task: &str| json!({ "name": tool, "arguments": { "task": task } });
+    let task = start(&modern, json!({ "year": 1 })).await;
+    assert_eq!(spent("tools/call", tool("get_task", &task)).await, (2, 2));
+    assert_eq!(spent("tools/call", tool("cancel_task", &task)).await, (4, 4));
 }

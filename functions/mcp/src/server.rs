@@ -29,7 +29,8 @@ use crate::{answers, arguments, tasks};
 /// so then.
 const LIST_TTL_MS: u64 = 60_000;
 
-/// The methods that are there whatever the revision and the application: one whose parameters cannot be read is a method all the same.
+/// The methods that are there whatever the revision and the application: one whose parameters cannot be read is a method all
+/// the same.
 const METHODS: [&str; 8] = [
     "server/discover",
     "tools/list",

@@ -32,12 +32,12 @@ async fn identities(State(state): State<AppState>, incoming: Incoming) -> Reply 
             Ok(json(StatusCode::OK, &json!({ "identities": shown })))
         }
         // Nobody need know the passphrase of an actor that a sign-in made: whoever presents it does, and has it as a way in.
-        [id] => match actor.unlink(id, presents_passphrase(&incoming)).await? {
+        [id] => match actor.unlink(id, presents_passphrase(&incoming), |other| is_available(&state, other)).await? {
             UnlinkOutcome::Removed => Ok(no_content()),
             UnlinkOutcome::Unknown => Err(Problem::not_found("no such identity signs in to this actor")),
             UnlinkOutcome::Last => Err(Problem::conflict(
-                "this is the last identity that signs in to this actor: connect another one first, or present the \
-                 actor's passphrase",
+                "this is the last identity that signs in to this actor, of providers that there are here: connect another \
+                 one first, or present the actor's passphrase",
             )),
         },
         _ => Err(Problem::not_found("there is nothing at this path of /identities")),
@@ -50,6 +50,11 @@ fn presents_passphrase(incoming: &Incoming) -> bool {
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
 }
 
+/// Whether this deployment has the provider of an identity still: with another nobody signs in by it.
+fn is_available(state: &AppState, identity: &IdentityRecord) -> bool {
+    state.providers.find(&identity.provider).is_some()
+}
+
 fn show(state: &AppState, identity: &IdentityRecord) -> Value {
     json!({
         "id": identity.digest,
@@ -59,7 +64,7 @@ fn show(state: &AppState, identity: &IdentityRecord) -> Value {
         "email": identity.email,
         "name": identity.name,
         "linked_at": identity.linked_at.to_string(),
-        "available": state.providers.find(&identity.provider).is_some(),
+        "available": is_available(state, identity),
     })
 }
 

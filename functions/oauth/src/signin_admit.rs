@@ -1,6 +1,6 @@
 //! Who was proved to be who they are gets their actor, if the application lets them.
 
-use actingweb_actor::{Actor, Caller, Identified, Identity};
+use actingweb_actor::{Actor, Caller, Entry, Identified, Identity};
 use actingweb_hooks::{Event, EventKind, Invocation, SignInEvent};
 use actingweb_providers::Profile;
 use actingweb_web::{AppState, Incoming, Problem};
@@ -37,10 +37,13 @@ pub(crate) async fn admit(state: &AppState, incoming: &Incoming, profile: &Profi
     let deadline = incoming.context.deadline;
     // Where somebody sends mails, an address is wanted, and has to be verified.
     let wants_email = state.hooks.has_lifecycle_hooks(EventKind::EmailVerificationRequired);
-    let may_create = profile.email.is_some() || !wants_email;
-    let found = Box::pin(state.actors.identified(&identity_of(profile), may_create, deadline)).await?;
-    let (actor, is_new) = match found {
-        Identified::Actor { actor, is_new } => (actor, is_new),
+    let entry = Entry {
+        may_create: profile.email.is_some() || !wants_email,
+        tells_hooks: state.hooks.has_lifecycle_hooks(EventKind::ActorCreated),
+    };
+    let found = Box::pin(state.actors.identified(&identity_of(profile), entry, deadline)).await?;
+    let (actor, is_new, is_untold) = match found {
+        Identified::Actor { actor, is_new, is_untold } => (actor, is_new, is_untold),
         Identified::AddressTaken => return Ok(Admitted::AddressTaken),
         Identified::Unknown => return Ok(Admitted::NeedsEmail),
     };
@@ -53,17 +56,20 @@ pub(crate) async fn admit(state: &AppState, incoming: &Incoming, profile: &Profi
     };
     if let Err(problem) = ask_hooks(state, incoming, &invocation, profile, is_new).await {
         if is_new {
-            // Nobody was told of it yet, and nobody could enter it.
+            // This sign-in made it: nobody was told of it yet. One that was there before may hold what somebody wrote.
             actor.bury().await?;
         }
         return Err(problem);
     }
-    if is_new {
+    if is_untold {
         let told = state.hooks.fire(&invocation, Event::new(EventKind::ActorCreated));
         let runs = incoming.context.in_hook("lifecycle", EventKind::ActorCreated.as_str(), told).await;
         // What may go well another time is told again at the next sign-in.
-        if !runs.iter().any(|run| run.result.as_ref().is_err_and(|failure| failure.may_pass)) {
-            state.actors.welcomed(&profile.identity(), &actor, deadline).await?;
+        if !runs.iter().any(|run| run.result.as_ref().is_err_and(|failure| failure.may_pass))
+            && let Err(error) = state.actors.welcomed(&profile.identity(), &actor, deadline).await
+        {
+            // So it is where that cannot be noted; nobody is kept out by it.
+            tracing::warn!(%error, actor = %actor.id(), "that hooks were told of a new actor was not noted");
         }
     }
     Ok(Admitted::Actor(actor))

@@ -34,14 +34,26 @@ pub enum Identified {
     Actor {
         /// The actor.
         actor: Actor,
-        /// Whether it was made just now, or hooks were not told of it when it was; see [`Actors::welcomed`].
+        /// Whether this call made it: nobody else can have used it yet.
         is_new: bool,
+        /// Whether the caller is to tell hooks that it was made, and to note that it did: [`Actors::welcomed`]. So it is
+        /// with an actor that this call made, and with one whose maker got no further.
+        is_untold: bool,
     },
     /// None, and none was to be made.
     Unknown,
     /// None, since another identity with the same address has an actor. Whoever is signed in there may connect this
     /// identity.
     AddressTaken,
+}
+
+/// What an identity without an actor gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whether one is made for it.
+    pub may_create: bool,
+    /// Whether there are hooks to be told of it.
+    pub tells_hooks: bool,
 }
 
 /// How connecting an identity ended.
@@ -56,16 +68,18 @@ pub enum Linked {
 }
 
 impl Actors {
-    /// The actor of an identity, made if there is none and `may_create` says so: two calls to storage for one that is known, two for a new one.
+    /// The actor of an identity, made if there is none and `entry` says so: two calls to storage, a third for a known one
+    /// of which hooks are still to be told.
     ///
-    /// The creator of a new actor is the address, or `provider/subject` without one, or where that name is taken. It has a passphrase that nobody knows.
+    /// The creator of a new actor is the address, or `provider/subject` without one, or where that name is taken. It has a
+    /// passphrase that nobody knows.
     ///
     /// # Errors
     /// [`ActorError`].
     pub async fn identified(
         &self,
         identity: &Identity,
-        may_create: bool,
+        entry: Entry,
         deadline: Deadline,
     ) -> Result<Identified, ActorError> {
         let store = self.store().with_deadline(deadline);
@@ -76,18 +90,18 @@ impl Actors {
         if let Some(owner) = store.identity_owner(&identity.digest).await? {
             match self.alive(&store, &owner.actor).await? {
                 Some(actor) => {
-                    let late = owner.welcome_by.filter(|until| *until <= now);
-                    let is_new = match late {
+                    let late = owner.welcome_by.filter(|until| entry.tells_hooks && *until <= now);
+                    let is_untold = match late {
                         // Whoever made it got no further.
                         Some(seen) => store.take_welcome(&identity.digest, seen, welcome_by).await?,
                         None => false,
                     };
-                    return Ok(Identified::Actor { actor, is_new });
+                    return Ok(Identified::Actor { actor, is_new: false, is_untold });
                 }
                 None => gone.push(owner.actor),
             }
         }
-        if !may_create {
+        if !entry.may_create {
             return Ok(Identified::Unknown);
         }
         let parts = self.parts();
@@ -108,14 +122,15 @@ impl Actors {
                 unique_creator: self.unique_creator(),
             };
             let began = Instant::now();
-            let taken = match store.create_identified(new, &record, &gone, welcome_by).await? {
+            let noted = entry.tells_hooks.then_some(welcome_by);
+            let taken = match store.create_identified(new, &record, &gone, noted).await? {
                 IdentityOutcome::Created(record) => {
                     let actor = Actor::new(record, store).knowing(LogView::read(None, began), began);
-                    return Ok(Identified::Actor { actor, is_new: true });
+                    return Ok(Identified::Actor { actor, is_new: true, is_untold: entry.tells_hooks });
                 }
                 // Made by another sign-in of the same person, a moment ago.
                 IdentityOutcome::Known(owner) => match self.alive(&store, &owner).await? {
-                    Some(actor) => return Ok(Identified::Actor { actor, is_new: false }),
+                    Some(actor) => return Ok(Identified::Actor { actor, is_new: false, is_untold: false }),
                     None => owner,
                 },
                 IdentityOutcome::EmailTaken(owner) => match self.alive(&store, &owner).await? {
@@ -136,7 +151,7 @@ impl Actors {
     }
 
     /// Notes that hooks were told of the new actor of an identity: one call. Until then, and once the request that made it
-    /// is over, the next sign-in has it for a new one.
+    /// is over, the next sign-in tells them.
     ///
     /// # Errors
     /// [`ActorError`].
@@ -206,11 +221,17 @@ impl Actor {
     }
 
     /// Takes an identity away: it no longer signs in to this actor. Sessions that it began are not concerned. The last one
-    /// stays unless `may_be_last` says that there is another way in: nobody may know the passphrase.
+    /// that `leads_in`, whose provider the deployment has, stays unless `may_be_last` says that there is another way in:
+    /// nobody may know the passphrase.
     ///
     /// # Errors
     /// [`ActorError`].
-    pub async fn unlink(&self, identity: &str, may_be_last: bool) -> Result<UnlinkOutcome, ActorError> {
-        Ok(self.store().unlink_identity(self.id(), identity, may_be_last).await?)
+    pub async fn unlink(
+        &self,
+        identity: &str,
+        may_be_last: bool,
+        leads_in: impl Fn(&IdentityRecord) -> bool,
+    ) -> Result<UnlinkOutcome, ActorError> {
+        Ok(self.store().unlink_identity(self.id(), identity, may_be_last, leads_in).await?)
     }
 }

@@ -54,7 +54,7 @@ pub use directory::{Directory, DirectoryError, Found};
 pub use error::ActorError;
 pub use feeds::{FeedError, Feeds};
 pub use grants::{GrantError, Grants, Issued, SessionKind};
-pub use identities::{Identified, Identity, Linked};
+pub use identities::{Entry, Identified, Identity, Linked};
 pub use lists::{ListEdit, ListError};
 pub use numbering::{Outstanding, Publishing};
 pub use once::Once;

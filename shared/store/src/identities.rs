@@ -169,18 +169,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn identities(&self, actor: &ActorId) -> Result<Vec<IdentityRecord>, StoreError> {
-        let mut identities = Vec::new();
-        let mut pages = self.pages(&keys::actor(actor), keys::IDENTITIES, None);
-        while let Some(items) = pages.next().await? {
-            for found in &items {
-                identities.push(IdentityRecord::from_row(&Row::read(found)?)?);
-            }
-        }
-        Ok(identities)
+        Ok(self.connected(actor).await?.into_iter().map(|(identity, _)| identity).collect())
     }
 
     /// Creates an actor for an identity that has none, in one call. `gone` are actors that no longer exist, whose rows the
-    /// worker has not removed yet: what leads to them counts as nothing. Whoever calls this has hooks told until `welcome_by`.
+    /// worker has not removed yet: what leads to them counts as nothing. Where hooks are to be told of it, whoever calls this
+    /// does so until `welcome_by`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -189,11 +183,11 @@ impl Store {
         new: NewActor,
         identity: &IdentityRecord,
         gone: &[ActorId],
-        welcome_by: Timestamp,
+        welcome_by: Option<Timestamp>,
     ) -> Result<IdentityOutcome, StoreError> {
         let (record, mut writes) = self.creation(new)?;
         let mut own = identity_key(&identity.digest);
-        own.insert(WELCOME_BY.to_owned(), number(welcome_by.as_millis()));
+        own.extend(welcome_by.map(|until| (WELCOME_BY.to_owned(), number(until.as_millis()))));
         writes.push(self.lead(own, &record.id, gone)?);
         writes.push(self.put_part(identity.item(&record.id, true), None)?);
         if let Some(email) = &identity.email {
@@ -215,6 +209,7 @@ impl Store {
     }
 
     /// Connects an identity with an actor, together with its address if that leads nowhere yet: one call, two when it does.
+    /// One that the actor has stays as it is.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -229,7 +224,7 @@ impl Store {
             let alive = Condition::new("attribute_exists(pk) AND attribute_not_exists(deleted_at)", []);
             let mut writes = vec![
                 self.check_part(crate::actors::actor_key(actor), alive)?,
-                self.lead(identity_key(&identity.digest), actor, &[gone, std::slice::from_ref(actor)].concat())?,
+                self.lead(identity_key(&identity.digest), actor, gone)?,
                 self.put_part(identity.item(actor, with_address), None)?,
             ];
             if let Some(email) = identity.email.as_ref().filter(|_| with_address) {
@@ -239,7 +234,10 @@ impl Store {
             let failed = |at: usize| reasons.get(at).filter(|(code, _)| code == "ConditionalCheckFailed");
             return match (failed(0), failed(1), failed(3)) {
                 (Some(_), _, _) => Ok(LinkOutcome::Gone),
-                (_, Some((_, Some(row))), _) => Ok(LinkOutcome::Taken(actor_id(&Row::read(row)?, "actor")?)),
+                (_, Some((_, Some(row))), _) => Ok(match actor_id(&Row::read(row)?, "actor")? {
+                    owner if owner == *actor => LinkOutcome::Linked,
+                    owner => LinkOutcome::Taken(owner),
+                }),
                 // The address leads to somebody else: the identity itself was proved, so it is connected without it.
                 (None, None, Some(_)) if with_address => {
                     with_address = false;
@@ -251,7 +249,7 @@ impl Store {
     }
 
     /// Takes an identity away from an actor, and what leads from it and its address to the actor: two calls. The last one
-    /// stays unless `may_be_last`, also where several are taken away at the same time.
+    /// that `leads_in` stays unless `may_be_last`, also where several are taken away at the same time.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -260,53 +258,64 @@ impl Store {
         actor: &ActorId,
         digest: &str,
         may_be_last: bool,
+        leads_in: impl Fn(&IdentityRecord) -> bool,
     ) -> Result<UnlinkOutcome, StoreError> {
         let partition = keys::actor(actor);
         let own = || Condition::new("attribute_not_exists(pk) OR actor = :actor", [(":actor", text(actor.as_str()))]);
+        // What led to the actor once, and leads to another by now: not ours to remove.
+        let (mut identity_is_ours, mut address_is_ours) = (true, true);
         // Each round is begun by another change to the same rows; there are as many identities as people connect.
         for _ in 0..UNLINK_ROUNDS {
-            let mut rows = Vec::new();
-            let mut pages = self.pages(&partition, keys::IDENTITIES, None);
-            while let Some(items) = pages.next().await? {
-                rows.extend(items);
+            let connected = self.connected(actor).await?;
+            let (goes, others): (Vec<_>, Vec<_>) = connected.into_iter().partition(|(it, _)| it.digest == digest);
+            let Some((_, address)) = goes.into_iter().next() else { return Ok(UnlinkOutcome::Unknown) };
+            let way_in = match others.iter().find(|(identity, _)| leads_in(identity)) {
+                Some((identity, _)) => Some(identity).filter(|_| !may_be_last),
+                None if may_be_last => None,
+                None => return Ok(UnlinkOutcome::Last),
+            };
+            // Another identity with the same address still leads people here; while it is there, the address stays.
+            let keeper = others.iter().find(|(_, other)| address.is_some() && *other == address);
+            let keeper = keeper.map(|(identity, _)| identity);
+            // None of them is named twice: DynamoDB takes one part for each item.
+            let stay = way_in.into_iter().chain(keeper.filter(|keeper| Some(*keeper) != way_in));
+            let row = |digest: &str| item::key(&partition, &keys::identity_of(digest));
+            let mut writes = vec![self.delete_part(row(digest), Some(Condition::present()))?];
+            for identity in stay {
+                writes.push(self.check_part(row(&identity.digest), Condition::present())?);
             }
-            let sort_key = keys::identity_of(digest);
-            let read = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
-            let (mut address, mut is_found, mut another) = (None, false, None);
-            for row in &read {
-                match row.text("sk")? {
-                    sk if sk == sort_key => (is_found, address) = (true, row.optional_text(FOUND_BY)?),
-                    sk => another = Some(sk),
-                }
+            let fixed = writes.len();
+            if identity_is_ours {
+                writes.push(self.delete_part(identity_key(digest), Some(own()))?);
             }
-            if !is_found {
-                return Ok(UnlinkOutcome::Unknown);
-            }
-            let mut writes = vec![
-                self.delete_part(item::key(&partition, &sort_key), Some(Condition::new("attribute_exists(pk)", [])))?,
-                self.delete_part(identity_key(digest), Some(own()))?,
-            ];
-            if !may_be_last {
-                let Some(another) = another else { return Ok(UnlinkOutcome::Last) };
-                let stays = Condition::new("attribute_exists(pk)", []);
-                writes.push(self.check_part(item::key(&partition, another), stays)?);
-            }
-            // Another identity with the same address still leads people here.
-            let others = read.iter().filter(|row| row.text("sk").is_ok_and(|sk| sk != sort_key));
-            let mut kept = others.map(|row| row.optional_text(FOUND_BY));
-            if let Some(address) =
-                address.filter(|address| !kept.any(|other| other.is_ok_and(|it| it == Some(address))))
-            {
+            let leads = address.filter(|_| keeper.is_none() && address_is_ours);
+            if let Some(address) = &leads {
                 writes.push(self.delete_part(item::key(address, keys::EMAIL), Some(own()))?);
             }
-            match self.transact(writes).await? {
-                Ok(()) => return Ok(UnlinkOutcome::Removed),
-                Err(Cancelled(reasons)) if reasons.iter().any(|(code, _)| code == "ConditionalCheckFailed") => {}
-                Err(Cancelled(reasons)) => return Err(refused("TransactWriteItems", reasons)),
+            let address_at = leads.is_some().then(|| writes.len() - 1);
+            let Err(Cancelled(reasons)) = self.transact(writes).await? else { return Ok(UnlinkOutcome::Removed) };
+            let failed = |at: usize| reasons.get(at).is_some_and(|(code, _)| code == "ConditionalCheckFailed");
+            if !(0..reasons.len()).any(failed) {
+                return Err(refused("TransactWriteItems", reasons));
             }
+            identity_is_ours &= !(identity_is_ours && failed(fixed));
+            address_is_ours &= !address_at.is_some_and(failed);
         }
         let reason = "identities of this actor kept changing".to_owned();
         Err(StoreError::Busy { reason, retry_after: std::time::Duration::from_secs(1) })
+    }
+
+    /// The identities of an actor, each with the partition of the address that it has the actor found by.
+    async fn connected(&self, actor: &ActorId) -> Result<Vec<(IdentityRecord, Option<String>)>, StoreError> {
+        let mut identities = Vec::new();
+        let mut pages = self.pages(&keys::actor(actor), keys::IDENTITIES, None);
+        while let Some(items) = pages.next().await? {
+            for found in &items {
+                let row = Row::read(found)?;
+                identities.push((IdentityRecord::from_row(&row)?, row.optional_text(FOUND_BY)?.map(str::to_owned)));
+            }
+        }
+        Ok(identities)
     }
 
     /// Removes what leads from an identity, and from its address, to this actor.
@@ -345,7 +354,7 @@ impl Store {
     }
 }
 
-fn identity_key(digest: &str) -> Item {
+pub(crate) fn identity_key(digest: &str) -> Item {
     item::key(&keys::identity(digest), keys::IDENTITY)
 }
 

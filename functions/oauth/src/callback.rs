@@ -111,7 +111,7 @@ async fn arrive(state: &AppState, incoming: &Incoming, returned: &Returned, prof
     };
     match (admitted, &returned.purpose) {
         (Admitted::Actor(actor), Purpose::Page(request)) => {
-            spa_return::arrived(state, incoming, (request, &returned.browser), &actor, profile.email).await
+            spa_return::arrived(state, incoming, (request, &returned.browser), &actor, &profile).await
         }
         (Admitted::Actor(actor), purpose) => {
             let next = match purpose {

@@ -69,7 +69,9 @@ pub(crate) async fn ask(state: &AppState, incoming: &Incoming, returned: &Return
 async fn email(State(state): State<AppState>, incoming: Incoming) -> Response {
     let reply = async {
         match Box::pin(handle(&state, &incoming)).await {
-            Err(problem) if people::is_by_person(incoming.headers()) => Ok(people::page(&problem)),
+            Err(problem) if people::is_by_person(incoming.headers()) => {
+                Ok(people::page(&problem, &incoming.context.id))
+            }
             reply => reply.map_err(SpaError::from),
         }
     };
@@ -237,13 +239,13 @@ async fn confirmed(state: &AppState, incoming: &Incoming, token: &str) -> Reply 
         }
         Err(problem) => return Err(problem),
     };
-    let event = EmailEvent { email: email.clone(), provider: profile.provider, verification_url: None };
+    let event = EmailEvent { email, provider: profile.provider.clone(), verification_url: None };
     let event = Event::with_data(EventKind::EmailVerified, json!(event));
     let invocation = invocation(incoming, Some(actor.clone()));
     let told = state.hooks.fire(&invocation, event);
     incoming.context.in_hook("lifecycle", EventKind::EmailVerified.as_str(), told).await;
     match &purpose {
-        Purpose::Page(request) => spa_return::arrived(state, incoming, (request, &browser), &actor, Some(email)).await,
+        Purpose::Page(request) => spa_return::arrived(state, incoming, (request, &browser), &actor, &profile).await,
         purpose => {
             let next = match purpose {
                 Purpose::Web { next: Some(next) } => next.as_str(),

@@ -1,7 +1,9 @@
 //! Problems as people read them: a page with the reason, where a browser asked for one. Programs get the document that they
 //! get everywhere else; the status is the same.
 
-use actingweb_web::{AppState, Problem};
+use std::sync::Arc;
+
+use actingweb_web::{AppState, Problem, RequestContext};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -17,9 +19,10 @@ pub(crate) fn readable(routes: Router<AppState>) -> Router<AppState> {
 
 async fn answer(request: Request, next: Next) -> Response {
     let by_person = is_by_person(request.headers());
+    let id = request.extensions().get::<RequestContext>().map(|context| Arc::clone(&context.id)).unwrap_or_default();
     let mut response = next.run(request).await;
     match response.extensions().get::<Problem>() {
-        Some(problem) if by_person => page(problem),
+        Some(problem) if by_person => page(problem, &id),
         _ => {
             // Whoever asks otherwise gets something else.
             response.headers_mut().append(header::VARY, http::HeaderValue::from_static("Accept"));
@@ -34,17 +37,18 @@ pub(crate) fn is_by_person(headers: &HeaderMap) -> bool {
     accepted.flat_map(|value| value.split(',')).any(|range| range.trim_start().starts_with("text/html"))
 }
 
-/// A problem as a page.
-pub(crate) fn page(problem: &Problem) -> Response {
+/// A problem as a page. It names the request's id where whoever runs this may have to look into it.
+pub(crate) fn page(problem: &Problem, id: &str) -> Response {
     let (title, more) = match problem.status() {
-        StatusCode::SERVICE_UNAVAILABLE => {
-            ("This does not work at the moment", "Nothing was lost. Wait a little, then begin again.")
-        }
+        StatusCode::SERVICE_UNAVAILABLE => ("This does not work at the moment", "Wait a little, then begin again."),
         StatusCode::TOO_MANY_REQUESTS => ("Too many attempts", "Wait a minute, then try again."),
         status if status.is_server_error() => ("This did not work", "Try again later."),
         _ => ("This did not work", "Go back, and try again."),
     };
-    let body = format!("<p class=\"alert\" role=\"alert\">{}</p><p>{more}</p>", escape(problem.detail()));
+    let mut body = format!("<p class=\"alert\" role=\"alert\">{}</p><p>{more}</p>", escape(problem.detail()));
+    if problem.status().is_server_error() {
+        body.push_str(&format!("<p>If it stays so, tell whoever runs this: request <code>{}</code>.</p>", escape(id)));
+    }
     let mut response = Page { title, body, leads_away: false }.reply(problem.status());
     let kept = [header::RETRY_AFTER, header::ALLOW, header::WWW_AUTHENTICATE].into_iter();
     let kept = kept.filter_map(|name| Some((name.clone(), problem.header(&name)?)));

@@ -1,7 +1,7 @@
 //! `/oauth/config`, `/oauth/session` and `/oauth/spa/…`: single-page and native applications sign people in.
 
 use actingweb_actor::grants::SessionKind;
-use actingweb_actor::{Once, Rate};
+use actingweb_actor::{Actor, ActorError, Once, Rate, Wanted};
 use actingweb_protocol::ActorId;
 use actingweb_providers::Provider;
 use actingweb_web::{AppState, Incoming, Verb};
@@ -251,14 +251,17 @@ async fn picked_up(state: &AppState, incoming: &Incoming, word: &str) -> SpaRepl
     deliver_to(state, incoming, waiting).await
 }
 
-/// A new session for whom this waited.
+/// A new session for whom this waited, if whoever signed in may still do so.
 pub(crate) async fn deliver_to(state: &AppState, incoming: &Incoming, waiting: Waiting) -> SpaReply {
-    let gone = || SpaError::new(StatusCode::NOT_FOUND, "there is no such actor any more");
+    let gone =
+        || SpaError::new(StatusCode::NOT_FOUND, "there is no such actor any more, or it is signed in to otherwise");
     let id = ActorId::parse(&waiting.actor).map_err(|_| gone())?;
     let store = state.actors.store().with_deadline(incoming.context.deadline);
     let seen = tokio::time::Instant::now();
-    let found = store.load(&id, actingweb_actor::Wanted::default()).await.map_err(actingweb_actor::ActorError::from)?;
-    let actor = found.actor.map(|record| actingweb_actor::Actor::new(record, store).seen_at(seen)).ok_or_else(gone)?;
+    let wanted = Wanted { identity: Some(&waiting.identity), ..Wanted::default() };
+    let found = store.load(&id, wanted).await.map_err(ActorError::from)?;
+    let record = found.actor.filter(|_| found.is_led_to).ok_or_else(gone)?;
+    let actor = Actor::new(record, store).seen_at(seen);
     deliver(state, &actor, waiting.delivery, waiting.email, Some(&waiting.return_path)).await
 }
 

@@ -1,6 +1,7 @@
 //! The way back to an application: nothing but a word by which it picks up its tokens, once.
 
 use actingweb_actor::{Actor, Once};
+use actingweb_providers::Profile;
 use actingweb_web::{AppState, Incoming, Problem};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use crate::spa_request::{Delivery, PageRequest};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub(crate) actor: String,
+    /// The digest of the identity that signed in: once it no longer leads to the actor, this leads nowhere either.
+    pub(crate) identity: String,
     pub(crate) email: Option<String>,
     pub(crate) return_path: String,
     pub(crate) delivery: Delivery,
@@ -28,11 +31,12 @@ pub(crate) async fn arrived(
     incoming: &Incoming,
     (request, browser): (&PageRequest, &str),
     actor: &Actor,
-    email: Option<String>,
+    profile: &Profile,
 ) -> Result<Response, Problem> {
     let waiting = Waiting {
         actor: actor.id().to_string(),
-        email,
+        identity: profile.identity(),
+        email: profile.email.clone(),
         return_path: request.return_path.replace("{actor_id}", actor.id().as_str()),
         delivery: request.delivery,
         challenge: request.challenge.clone(),

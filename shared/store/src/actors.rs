@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::changes::log_key;
 use crate::credentials::{PresentedSecret, TrustCredential};
 use crate::feeds::expected_key;
+use crate::identities::identity_key;
 use crate::item::{Item, Row, number, text};
 use crate::large::Gathered;
 use crate::properties::Stored;
@@ -70,6 +71,8 @@ pub struct Wanted<'a> {
     pub secret: Option<&'a PresentedSecret>,
     /// The address whose failed attempts count.
     pub address: Option<&'a str>,
+    /// The digest of the identity that is said to lead to the actor.
+    pub identity: Option<&'a str>,
     /// Whether to read where the change log stands: what a write needs to know.
     pub log: bool,
 }
@@ -99,6 +102,8 @@ pub struct Snapshot {
     pub client: Option<ClientRecord>,
     /// Failed attempts from the address in this minute.
     pub failures: u64,
+    /// Whether the wanted identity leads to the actor.
+    pub is_led_to: bool,
 }
 
 impl Store {
@@ -165,6 +170,7 @@ impl Store {
         keys_wanted.extend(wanted.secret.into_iter().flat_map(|secret| secret.keys(id)));
         keys_wanted.extend(wanted.address.map(|address| self.failures_key(id, address)));
         keys_wanted.extend(wanted.log.then(|| log_key(id)));
+        keys_wanted.extend(wanted.identity.map(identity_key));
         // The texts of large values are asked for along, where one call takes them all.
         if keys_wanted.len() + wanted.properties.len() <= MAX_BATCH_KEYS {
             keys_wanted.extend(wanted.properties.iter().map(|name| item::key(&pk, &keys::large_text(name))));
@@ -183,6 +189,7 @@ impl Store {
                 keys::LOG => snapshot.log = LogView::read(Some(LogHead::from_row(&row)?), read_at),
                 // A request for a relationship that nobody answered in time; DynamoDB removes it some time later.
                 _ if row.expired(self.now())? => {}
+                keys::IDENTITY => snapshot.is_led_to = actor_id(&row, "actor")? == *id,
                 keys::CLIENT => snapshot.client = Some(ClientRecord::from_row(&row)?),
                 sk if sk.starts_with(keys::AUTHORIZATION) => snapshot.grant = Some(ClientGrant::from_row(&row)?),
                 sk if sk.starts_with(keys::TRUST) => {

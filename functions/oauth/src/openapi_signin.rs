@@ -246,7 +246,7 @@ fn tokens_schema() -> Value {
         "properties": {
             "success": { "const": true },
             "actor_id": { "type": "string" },
-            "email": { "type": "string" },
+            "email": { "type": "string", "description": "A verified address, where the sign-in came with one." },
             "access_token": { "type": "string" },
             "refresh_token": { "type": "string" },
             "token_type": { "const": "Bearer" },

@@ -145,7 +145,7 @@ pub(crate) fn is_met(challenge: &str, verifier: &str) -> bool {
     CodeChallenge::parse(Some(challenge), Some("S256")).is_ok_and(|challenge| challenge.is_met_by(verifier))
 }
 
-/// A new session of an actor's creator.
+/// A new session of an actor's creator. `email` is told only where it is verified.
 pub(crate) async fn deliver(
     state: &AppState,
     actor: &Actor,
@@ -158,8 +158,7 @@ pub(crate) async fn deliver(
         Delivery::Json | Delivery::Hybrid => SessionKind::Tokens,
     };
     let issued = state.actors.grants().open_session(actor, kind).await?;
-    let email = email.unwrap_or_else(|| actor.creator().to_owned());
-    Ok(reply(state, &issued, delivery, Some(&email), redirect_url))
+    Ok(reply(state, &issued, delivery, email.as_deref(), redirect_url))
 }
 
 fn reply(

@@ -43,6 +43,9 @@ pub const CLIENT_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How often a relationship with a client is told that the client came for tokens.
 const ACCESS_NOTED_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// How long noting that may take.
+const NOTED_WITHIN: Duration = Duration::from_secs(1);
+
 /// How often a write is tried again that others came before.
 const ROUNDS: usize = 16;
 

@@ -1,11 +1,11 @@
 //! What an owner sees of a client in the relationship with it: what it says of itself, and when it was last there.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actingweb_hooks::prelude::App;
 use actingweb_testkit::fakes::FakeClock;
-use actingweb_tests::{Answer, Browser, OauthClient, Owner, Site, Tokens};
+use actingweb_tests::{Answer, Browser, Faults, OauthClient, Owner, Site, Tokens};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -76,4 +76,31 @@ async fn a_relationship_says_what_its_own_client_is_and_when_it_was_there() {
     one.refresh(&tokens.refresh).await.expect(400);
     let left = ann.get("/trust").await.expect(200).json();
     assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
+}
+
+#[tokio::test]
+async fn a_client_waits_for_its_tokens_no_longer_because_its_visit_cannot_be_noted() {
+    let clock = FakeClock::new();
+    // The store gives up 5 s before that.
+    let limit = |state: &mut actingweb_web::AppState| state.time_limit = Duration::from_secs(8);
+    let app = App::new("urn:actingweb:example.com:oauth");
+    let site = Site::adjusted_with_clock(app, Arc::new(clock.clone()), limit).await;
+    let ann = site.actor("ann").await;
+    let one = client(&site, "2.1", "Editor/2.1 (linux)").await;
+    let tokens = one.connect_with(&Browser::of(&site, &ann).await, &one.asking_for_rest()).await;
+    clock.advance(HOUR * 25);
+    let refresh = async |after: u64| {
+        site.meter().inject(Faults::always_throttle().after(after));
+        let began = Instant::now();
+        let answer = one.refresh(&tokens.refresh).await;
+        site.meter().heal();
+        (answer, began.elapsed())
+    };
+    // That the tokens themselves cannot be written is worth all the time there is.
+    let (refused, whole) = refresh(1).await;
+    refused.expect(503);
+    let (answer, waited) = refresh(2).await;
+    Tokens::of(&answer);
+    assert!(waited < whole * 2 / 3, "{waited:?} of {whole:?}");
+    assert_eq!(trust(&ann, &one).await["last_accessed"], trust(&ann, &one).await["created_at"], "it was not noted");
 }

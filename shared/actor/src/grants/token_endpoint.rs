@@ -7,7 +7,9 @@ use actingweb_store::{
     ClientGrant, ClientRecord, GrantKind, GrantOutcome, GrantedCode, Snapshot, Store, TrustRecord, Wanted,
 };
 
-use super::{ACCESS_LIFETIME, ACCESS_NOTED_EVERY, ClientAuthentication, GrantError, Grants, Issued, ROUNDS};
+use super::{
+    ACCESS_LIFETIME, ACCESS_NOTED_EVERY, ClientAuthentication, GrantError, Grants, Issued, NOTED_WITHIN, ROUNDS,
+};
 use crate::clients::check_client;
 use crate::tokens::{check_access, issued, standing};
 use crate::{Actor, ActorError};
@@ -170,15 +172,20 @@ impl Grants {
     }
 
     /// Notes that a client came for tokens, once a day: whoever looks at the relationship sees whether it is used. Nobody
-    /// is refused anything over it.
+    /// is refused anything over it, nor waits long: the tokens are already written, and the next request notes it as well.
     async fn note_access(&self, store: &Store, actor: &ActorId, trust: Option<&TrustRecord>) {
         let Some((trust, client)) = trust.and_then(|trust| Some((trust, trust.client.as_ref()?))) else { return };
         let now = self.now();
         if client.last_accessed.is_some_and(|at| now < at.plus(ACCESS_NOTED_EVERY)) {
             return;
         }
-        if let Err(error) = store.stamp_client(actor, &trust.peer, &client.instance, now).await {
-            tracing::warn!(%error, peer = %trust.peer, "that a client came for tokens was not noted");
+        let noting = store.stamp_client(actor, &trust.peer, &client.instance, now);
+        match tokio::time::timeout(NOTED_WITHIN, noting).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, peer = %trust.peer, "that a client came for tokens was not noted");
+            }
+            Err(_) => tracing::warn!(peer = %trust.peer, "that a client came for tokens was not noted in time"),
         }
     }
 

@@ -99,15 +99,21 @@ ACTINGWEB_OUTBOUND='strict'
 ACTINGWEB_LOG='${LOG_LEVEL:-info}'
 ACTINGWEB_DEVTEST='${DEVTEST:-false}'
 END
-[[ -z ${BOT_TOKEN:-} ]] || echo "ACTINGWEB_BOT_TOKEN='$BOT_TOKEN'" >>"$settings"
-[[ -z ${BEDROCK_MODEL:-} ]] || echo "ACTINGWEB_BEDROCK_MODEL='$BEDROCK_MODEL'" >>"$settings"
+# A variable as a line of such a file: its value stands between single quotes, on one line. Of the line breaks of a key it
+# keeps \n, which is how they are read.
+setting() {
+  [[ $2 != *\'* ]] || { echo "$0: the value of $1 must not hold a single quote" >&2 && exit 2; }
+  printf "%s='%s'\n" "$1" "${2//$'\n'/\\n}"
+}
+[[ -z ${BOT_TOKEN:-} ]] || setting ACTINGWEB_BOT_TOKEN "$BOT_TOKEN" >>"$settings"
+[[ -z ${BEDROCK_MODEL:-} ]] || setting ACTINGWEB_BEDROCK_MODEL "$BEDROCK_MODEL" >>"$settings"
 for name in $(compgen -e ACTINGWEB_OAUTH_SERVICE_ | sort); do
-  echo "$name='${!name}'" >>"$settings"
+  setting "$name" "${!name}" >>"$settings"
 done
 # Secrets of identity providers are the business of one function.
 cp "$settings" "$oauth_settings"
 for name in $(compgen -e ACTINGWEB_OAUTH_ | sort); do
-  [[ $name == ACTINGWEB_OAUTH_SERVICE_* ]] || echo "$name='${!name}'" >>"$oauth_settings"
+  [[ $name == ACTINGWEB_OAUTH_SERVICE_* ]] || setting "$name" "${!name}" >>"$oauth_settings"
 done
 if [[ $dry_run ]]; then
   echo "# $settings would hold:" >&2

@@ -98,6 +98,26 @@ fn the_deploy_script_hands_settings_of_providers_on() {
     assert!(script.contains("ACTINGWEB_OAUTH_") && script.contains("ACTINGWEB_OAUTH_SERVICE_"));
 }
 
+/// What the deploy script does, or would do, where this client id is set.
+fn dry_run(client_id: &str) -> (bool, String) {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut script = std::process::Command::new("bash");
+    script.args(["infra/deploy-cargo-lambda.sh", "--dry-run", "worker"]).current_dir(root);
+    let ran = script.env("ACTINGWEB_OAUTH_SERVICE_DESK_CLIENT_ID", client_id).output().expect("bash");
+    (ran.status.success(), String::from_utf8(ran.stderr).expect("text"))
+}
+
+#[test]
+fn the_deploy_script_writes_no_value_that_ends_early() {
+    let (is_fine, told) = dry_run("desk-1");
+    assert!(is_fine && told.contains("ACTINGWEB_OAUTH_SERVICE_DESK_CLIENT_ID='desk-1'\n"), "{told}");
+    // Line breaks, as keys have them, are written as they are read.
+    let (is_fine, told) = dry_run("first\nsecond");
+    assert!(is_fine && told.contains(r"ACTINGWEB_OAUTH_SERVICE_DESK_CLIENT_ID='first\nsecond'"), "{told}");
+    let (is_fine, told) = dry_run("it's");
+    assert!(!is_fine && told.contains("ACTINGWEB_OAUTH_SERVICE_DESK_CLIENT_ID must not hold"), "{told}");
+}
+
 /// The gateway renames the header, by which clients learn how to sign in, and of `/mcp` what a token lacks.
 #[test]
 fn challenges_reach_clients_under_their_name() {

@@ -58,6 +58,7 @@ mod signin_apps;
 mod signin_email;
 mod signin_faults;
 mod signin_identities;
+mod signin_kept;
 mod signin_names;
 mod signin_providers;
 mod signin_records;

@@ -94,6 +94,20 @@ impl World {
             let leads = rows.iter().any(|row| row["pk"] == digest.as_str() && partition.ends_with(&text(row, "actor")));
             assert!(leads || !is_alive(&partition), "{what}: nothing leads to {partition} by an identity of its own");
         }
+        // An address leads to whoever has an identity with it, and to nobody else.
+        for row in rows.iter().filter(|row| row["sk"] == "EMAIL") {
+            let actor = text(row, "actor");
+            let is_own = |own: &&Value| own["found_by"] == row["pk"] && text(own, "pk").ends_with(&actor);
+            assert!(rows.iter().any(|row| is_own(&row)), "{what}: an address leads to {actor}, which has it no longer");
+        }
+        for row in rows.iter().filter(|row| row.get("found_by").is_some()) {
+            let partition = text(row, "pk");
+            let leads = |to: &&Value| {
+                to["sk"] == "EMAIL" && to["pk"] == row["found_by"] && partition.ends_with(&text(to, "actor"))
+            };
+            let leads = rows.iter().any(|row| leads(&row));
+            assert!(leads || !is_alive(&partition), "{what}: the address of {partition} does not lead there");
+        }
     }
 
     /// Asserts that somebody has one actor, and that hooks were told of it.
@@ -205,7 +219,7 @@ enum Flow {
     Assertion,
     /// An address is named and confirmed.
     Email,
-    /// Another identity is connected.
+    /// Another identity is connected, and taken away.
     Link,
     /// A client is let in, exchanges its code and refreshes.
     Client,
@@ -282,6 +296,15 @@ impl Flow {
                 let other = Browser::new(&site.site);
                 walk.visit(&other, "/oauth/login/club").await?;
                 assert_eq!(site.whose(&other).await, site.whose(&browser).await, "two ways, one actor");
+                // And away with it again.
+                let actor = site.whose(&browser).await.unwrap();
+                let word = walk_free_session(site, &actor).await;
+                let path = format!("/{actor}/identities");
+                let listing = walk.step(&browser, browser.request(Method::GET, &path).bearer_auth(&word)).await?.json();
+                let all = listing["identities"].as_array().unwrap();
+                let club = all.iter().find(|identity| identity["provider"] == "club").unwrap();
+                let path = format!("{path}/{}", club["id"].as_str().unwrap());
+                walk.step(&browser, browser.request(Method::DELETE, &path).bearer_auth(&word)).await?;
             }
             Self::Client => {
                 site.sign_in(&browser, "house").await.expect(303);
@@ -414,7 +437,7 @@ async fn naming_and_confirming_an_address() {
 }
 
 #[tokio::test]
-async fn connecting_another_identity() {
+async fn connecting_another_identity_and_taking_it_away() {
     Box::pin(everywhere(Flow::Link)).await;
 }
 

@@ -15,21 +15,21 @@ fn app() -> App {
 }
 
 /// Connects what signs in at a provider with the actor that is signed in at this browser.
-async fn connect(site: &ProvidedSite, browser: &Browser, provider: &str) {
+pub(crate) async fn connect(site: &ProvidedSite, browser: &Browser, provider: &str) {
     let callback = site.callback_of(browser, &format!("/oauth/login/{provider}?link=1")).await;
     let asked = browser.open(&callback).await.expect(200);
     browser.submit(&form(&asked, &format!("/oauth/login/{provider}"))).await.expect(303);
 }
 
 /// Whose actor somebody gets to who signs in at a provider, by a browser that was never here.
-async fn led_to(site: &ProvidedSite, provider: &str) -> Option<String> {
+pub(crate) async fn led_to(site: &ProvidedSite, provider: &str) -> Option<String> {
     let browser = Browser::new(&site.site);
     site.sign_in(&browser, provider).await.expect(303);
     site.whose(&browser).await
 }
 
 /// A session of the creator of the actor that is signed in at this browser: the actor's id, and the token.
-async fn session_of(site: &ProvidedSite, browser: &Browser) -> (String, String) {
+pub(crate) async fn session_of(site: &ProvidedSite, browser: &Browser) -> (String, String) {
     let id = ActorId::parse(&site.whose(browser).await.expect("somebody is signed in")).unwrap();
     let store = site.site.state().actors.store().with_deadline(deadline());
     let record = store.load(&id, actingweb_actor::Wanted::default()).await.unwrap().actor.unwrap();
@@ -38,7 +38,7 @@ async fn session_of(site: &ProvidedSite, browser: &Browser) -> (String, String) 
     (id.to_string(), issued.access_token)
 }
 
-fn ids(listing: &Value) -> Vec<&str> {
+pub(crate) fn ids(listing: &Value) -> Vec<&str> {
     listing["identities"].as_array().unwrap().iter().map(|identity| identity["id"].as_str().unwrap()).collect()
 }
 

@@ -193,6 +193,12 @@ impl Site {
         self.engine("PutItem", &json!({ "TableName": self.inside().config.table, "Item": item })).await;
     }
 
+    /// Removes an item, behind the program's back.
+    pub async fn delete_item(&self, pk: &str, sk: &str) {
+        let key = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
+        self.engine("DeleteItem", &json!({ "TableName": self.inside().config.table, "Key": key })).await;
+    }
+
     async fn engine(&self, operation: &str, body: &Value) -> Value {
         // Engines on this machine want the form of a signature, and check none.
         let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, \

@@ -238,13 +238,25 @@ impl Store {
     pub async fn end_task(&self, held: &HeldTask, end: TaskEnd) -> Result<bool, StoreError> {
         // What nobody wants any more is neither tried again nor a dead letter.
         let unless_cancelled = matches!(end, TaskEnd::Again { .. } | TaskEnd::Failed { .. });
+        // The input is kept as long as the letter. If it is gone meanwhile, the task has failed all the same.
+        let without_input = match &end {
+            TaskEnd::Failed { problem, dead: dead @ Some(_) } if held.record.has_input => {
+                Some(self.failed_parts(held, problem.clone(), dead.clone(), false)?)
+            }
+            _ => None,
+        };
         let parts = match end {
             TaskEnd::Completed(result) => self.completed_parts(held, result)?,
-            TaskEnd::Failed { problem, dead } => self.failed_parts(held, problem, dead)?,
+            TaskEnd::Failed { problem, dead } => self.failed_parts(held, problem, dead, held.record.has_input)?,
             TaskEnd::Cancelled => self.cancelled_parts(held)?,
             TaskEnd::Again { at, problem } => self.queued_parts(held, at, problem)?,
         };
         if self.transact_if(parts).await? {
+            return Ok(true);
+        }
+        if let Some(parts) = without_input
+            && self.transact_if(parts).await?
+        {
             return Ok(true);
         }
         // Somebody else's by now, or cancelled meanwhile: the first is refused here, too.
@@ -275,6 +287,7 @@ impl Store {
         held: &HeldTask,
         problem: String,
         dead: Option<String>,
+        has_input: bool,
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let kept_for = if dead.is_some() { DEAD_KEPT_FOR } else { KEPT_FOR };
         let mut parts = self.over_parts(held, TaskStatus::Failed, Some(problem), kept_for)?;
@@ -285,9 +298,11 @@ impl Store {
         let key = &held.record.key;
         let letter = self.dead_letter(&key.actor, &reason, Letter::Task(key.clone()));
         parts.push(self.put_part(letter.item(), None)?);
-        if held.record.has_input {
+        if has_input {
             let values = Item::from([(":expires".to_owned(), number(self.now().plus(kept_for).as_secs()))]);
-            parts.push(self.update_part(held.record.key.input(), "SET expires = :expires", values, None)?);
+            // Gone meanwhile, it must not come back as a row without content.
+            let there = Some(Condition::present());
+            parts.push(self.update_part(held.record.key.input(), "SET expires = :expires", values, there)?);
         }
         Ok(parts)
     }

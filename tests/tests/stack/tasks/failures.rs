@@ -101,6 +101,38 @@ async fn what_is_run_again_on_its_last_day_keeps_what_it_is_given() {
 }
 
 #[tokio::test]
+async fn input_that_is_gone_when_its_task_fails_stays_gone() {
+    let (_, site, stage) = scene().await;
+    let ann = site.actor("ann").await;
+    let store = site.state().actors.store();
+    let inputs = || async {
+        let table = site.table().await.into_iter();
+        table.filter(|row| row["sk"].as_str().unwrap().starts_with("TASKIN#")).collect::<Vec<_>>()
+    };
+    // Whether somebody wants its end decides as ever.
+    for (is_cancelled, status, dead) in [(false, "failed", 1), (true, "cancelled", 1)] {
+        let task = ask(&ann, "work", &json!({ "say": status, "waits": true, "fails": ["terminal"] })).await;
+        let removed = async {
+            stage.begun().await;
+            for row in inputs().await {
+                site.delete_item(row["pk"].as_str().unwrap(), row["sk"].as_str().unwrap()).await;
+            }
+            if is_cancelled {
+                ann.delete(&task).await.expect(202);
+            }
+            stage.let_go(1);
+        };
+        let (ran, ()) = tokio::join!(site.run_tasks(), removed);
+        assert_eq!((ran, &look(&ann, &task).await["status"]), (1, &json!(status)));
+        assert_eq!(inputs().await, Vec::<serde_json::Value>::new(), "{status}");
+        assert_eq!(store.dead_letters().await.unwrap().len(), dead, "{status}");
+    }
+    // There is nothing to run it with any more.
+    let letters = store.dead_letters().await.unwrap();
+    assert_eq!(store.redrive(&letters[0]).await.unwrap(), Redriven::Ended);
+}
+
+#[tokio::test]
 async fn what_will_not_pass_fails_at_once() {
     let (_, site, stage) = scene().await;
     let ann = site.actor("ann").await;

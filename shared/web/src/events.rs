@@ -87,8 +87,12 @@ pub async fn as_events(response: Response) -> Reply {
     let json = json.to_bytes();
     let text = match parts.extensions.remove::<Pieces>() {
         Some(Pieces(summary)) => {
-            let items = serde_json::from_slice::<Vec<Value>>(&json).ok();
-            let items = items.map_or_else(|| item(&json), |items| items.iter().flat_map(item_of).collect());
+            let items = match serde_json::from_slice(&json) {
+                Ok(Value::Array(items)) => items.iter().flat_map(item_of).collect(),
+                // A text of no pieces.
+                Ok(Value::String(text)) if text.is_empty() => Vec::new(),
+                _ => item(&json),
+            };
             [items, event("done", &summary).to_vec()].concat()
         }
         None => [item(&json), event("done", &json!({})).to_vec()].concat(),
@@ -170,6 +174,24 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_whole_is_told_in_the_pieces_it_was_made_of() {
+        for (whole, items) in [
+            (json!([1, ""]), "data: 1\n\ndata: \"\"\n\n"),
+            (json!([]), ""),
+            (json!("one two"), "data: \"one two\"\n\n"),
+            (json!(""), ""),
+        ] {
+            let told = as_events(in_pieces(crate::json(StatusCode::OK, &whole))).await.unwrap();
+            let told = told.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(told, format!("{items}event: done\ndata: {{}}\n\n"), "{whole}");
+        }
+        // What is no stream is one item, whatever it is.
+        let told = as_events(crate::json(StatusCode::OK, &json!(""))).await.unwrap();
+        let told = told.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(told, "data: \"\"\n\nevent: done\ndata: {}\n\n");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_broken_by_comments() {

@@ -49,6 +49,11 @@ fn long(State(shared): State<Arc<Shared>>) -> Result<Streamed<String>, HookError
     Ok(Streamed::new(stream::iter((0..3).map(|n| Ok(n.to_string().repeat(100_000))))))
 }
 
+fn empty(State(shared): State<Arc<Shared>>) -> Result<Streamed<String>, HookError> {
+    shared.runs.next();
+    Ok(Streamed::new(stream::empty()))
+}
+
 fn list(State(shared): State<Arc<Shared>>) -> Result<Vec<usize>, HookError> {
     Ok(vec![shared.runs.next()])
 }
@@ -60,6 +65,7 @@ async fn site() -> (Site, Owner, Arc<Shared>) {
         .method("count", count)
         .method("fail", fail)
         .method("long", long)
+        .method("empty", empty)
         .method("list", list);
     let site = Site::of(app).await;
     let ann = site.actor("ann").await;
@@ -118,6 +124,20 @@ async fn a_stream_whose_caller_goes_away_is_carried_out() {
     })
     .await;
     assert_eq!(again.expect(200).body, COUNTED);
+    assert_eq!(shared.runs.count(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_stream_is_empty_again() {
+    let (_site, ann, shared) = site().await;
+    for replayed in ["", "true"] {
+        let answer = streamed(&ann, "empty", &json!({})).await.expect(200);
+        assert_eq!(
+            (answer.body.as_str(), answer.header("idempotent-replayed")),
+            ("event: done\ndata: {}\n\n", replayed)
+        );
+    }
+    assert_eq!(Answer::of(call(&ann, "empty", &json!({}))).await.expect(200).json(), json!(""));
     assert_eq!(shared.runs.count(), 1);
 }
 

@@ -22,7 +22,8 @@ use crate::error::HookError;
 /// A caller that accepts `text/event-stream` gets each item as soon as it is there, any other caller all of them in one
 /// reply: a JSON array, or for texts (`Streamed<String>`) one string. The hook's deadline, its place among
 /// [`Limits::concurrent_hooks`](crate::Limits::concurrent_hooks), its tasks and the watchdog cover the stream to its end.
-/// When the caller goes away, the stream is dropped. No more than a few items wait for a slow caller.
+/// No more than a few items wait for a slow caller. When the caller goes away, the stream is dropped; one whose request has
+/// an `Idempotency-Key` goes on to its end for whoever asks again, unless anybody could have sent it.
 ///
 /// ```
 /// use actingweb_hooks::prelude::*;

@@ -70,7 +70,9 @@ pub struct Collected {
 }
 
 impl Collected {
-    fn new(are_texts: bool) -> Self {
+    /// Collects items, of a stream of texts if they are.
+    #[must_use]
+    pub fn new(are_texts: bool) -> Self {
         Self { are_texts, text: String::new(), items: Vec::new(), bytes: 2 }
     }
 

@@ -43,22 +43,23 @@ pub(crate) struct Pieces(pub(crate) Value);
 pub async fn stream_by_path(state: &AppState, incoming: &Incoming, admission: &Admission, name: &str) -> Reply {
     let op = calls::operation(incoming)?;
     let data = calls::input(incoming)?;
-    let invocation = incoming.invocation(admission);
-    let call = state.hooks.stream_method(&invocation, name, op, data);
-    let call = Box::pin(incoming.context.in_hook("method", name, call));
-    let whole = |outcome| calls::answer(outcome, Callable::Method, name, op);
+    let (hooks, context) = (state.hooks.clone(), incoming.context.clone());
+    let (invocation, method) = (incoming.invocation(admission), name.to_owned());
+    let call = Box::pin(async move {
+        let call = hooks.stream_method(&invocation, &method, op, data);
+        context.in_hook("method", &method, call).await
+    });
+    let method = name.to_owned();
+    let whole = move |outcome| calls::answer(outcome, Callable::Method, &method, op);
     match incoming.turn(state, Some(admission)).await? {
         Turn::Repeat(reply) => as_events(reply?).await,
         Turn::Unnamed => match call.await {
             MethodReply::Whole(outcome) => as_events(whole(outcome)?).await,
             MethodReply::Streaming(streaming) => Ok(reply(events(streaming, incoming.context.clone()))),
         },
-        Turn::First(kept) => match kept.guard(call).await {
-            MethodReply::Whole(outcome) => as_events(kept.keep(whole(outcome)).await?).await,
-            MethodReply::Streaming(streaming) => {
-                let parts = carried_out::to_its_end(streaming, kept);
-                Ok(reply(events(parts, incoming.context.clone())))
-            }
+        Turn::First(kept) => match carried_out::carry_out(kept, call, whole).await {
+            carried_out::Answer::Whole(reply) => as_events(reply?).await,
+            carried_out::Answer::Parts(parts) => Ok(reply(events(parts, incoming.context.clone()))),
         },
     }
 }

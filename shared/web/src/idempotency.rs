@@ -51,7 +51,10 @@ pub(crate) enum Turn {
 /// A request that is being carried out, and whose reply is kept for repeats.
 pub(crate) struct Kept {
     execution: Execution,
+    /// Nobody knows the caller, not even by a name.
     is_anonymous: bool,
+    /// Anybody may be the caller.
+    is_stranger: bool,
 }
 
 impl Incoming {
@@ -95,6 +98,8 @@ impl Incoming {
         }
         let caller = admission.map_or(&Caller::Anonymous, |admission| admission.access.caller());
         let is_anonymous = *caller == Caller::Anonymous;
+        // Whoever asks for a relationship can prove who it is, and is still anybody.
+        let is_stranger = matches!(caller, Caller::Anonymous | Caller::Unapproved { .. });
         let Some(key) = key::read(&self.headers, is_anonymous)? else { return Ok(Turn::Unnamed) };
         let content = self.content_digest();
         let actor = admission.map(|admission| admission.actor.id());
@@ -102,7 +107,7 @@ impl Incoming {
         // Boxed, so that requests without a key do not carry it about.
         let named = Box::pin(state.actors.begin(&request, self.context.deadline)).await?;
         Ok(match named {
-            Named::First(execution) => Turn::First(Kept { execution, is_anonymous }),
+            Named::First(execution) => Turn::First(Kept { execution, is_anonymous, is_stranger }),
             Named::Done(reply) => Turn::Repeat(replay(&reply)),
             Named::UnderWay => Turn::Repeat(Err(Problem::conflict(
                 "the request with this Idempotency-Key is being carried out: ask again",
@@ -145,6 +150,11 @@ impl Kept {
     /// How many bytes a reply may have so that it is kept whole.
     pub(crate) const fn limit(&self) -> usize {
         if self.is_anonymous { MAX_KEPT_ANONYMOUS_REPLY_BYTES } else { MAX_KEPT_REPLY_BYTES }
+    }
+
+    /// Whether anybody could have sent it.
+    pub(crate) const fn is_of_a_stranger(&self) -> bool {
+        self.is_stranger
     }
 
     /// Keeps a reply for repeats, or lets them be carried out. The work is done: whatever becomes of this, its reply

@@ -1,6 +1,7 @@
 //! Streams that are carried out once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actingweb_hooks::prelude::*;
 use actingweb_tests::{Answer, Event, Events, Owner, Site, eventually};
@@ -15,13 +16,26 @@ struct Shared {
     runs: Runs,
     /// One permit for each item.
     go: Semaphore,
+    /// One permit for each stream that ended or was dropped.
+    ended: Semaphore,
+}
+
+/// Tells that a stream ended or was dropped.
+struct Ends(Arc<Shared>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.ended.add_permits(1);
+    }
 }
 
 /// Counts to three, each number when the test says so; the numbers of the first run are 10, 11, 12, those of the second
 /// 20, 21, 22.
 async fn count(State(shared): State<Arc<Shared>>) -> Result<Streamed<usize>, HookError> {
     let first = shared.runs.next() * 10;
+    let ends = Ends(Arc::clone(&shared));
     Ok(Streamed::produce(|outlet| async move {
+        let _ends = ends;
         for n in first..first + 3 {
             shared.go.acquire().await.map_err(HookError::terminal)?.forget();
             outlet.send(n).await?;
@@ -59,14 +73,15 @@ fn list(State(shared): State<Arc<Shared>>) -> Result<Vec<usize>, HookError> {
 }
 
 async fn site() -> (Site, Owner, Arc<Shared>) {
-    let shared = Arc::new(Shared { runs: Runs::default(), go: Semaphore::new(0) });
+    let shared = Arc::new(Shared { runs: Runs::default(), go: Semaphore::new(0), ended: Semaphore::new(0) });
     let app = App::new("urn:actingweb:example.com:idempotency")
         .state(Arc::clone(&shared))
         .method("count", count)
         .method("fail", fail)
         .method("long", long)
         .method("empty", empty)
-        .method("list", list);
+        .method("list", list)
+        .path_rule("", "methods/count", "POST", "a");
     let site = Site::of(app).await;
     let ann = site.actor("ann").await;
     (site, ann, shared)
@@ -125,6 +140,49 @@ async fn a_stream_whose_caller_goes_away_is_carried_out() {
     .await;
     assert_eq!(again.expect(200).body, COUNTED);
     assert_eq!(shared.runs.count(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_whose_caller_goes_away_before_it_begins_is_carried_out() {
+    let (_site, ann, shared) = site().await;
+    let waits = call(&ann, "count", &json!({})).header("accept", "text/event-stream").send();
+    let begun = eventually("its hook runs", || async {
+        if shared.runs.count() == 0 { Err("not yet".to_owned()) } else { Ok(()) }
+    });
+    // Whichever is there first; the other is dropped, and its connection with it.
+    tokio::select! {
+        reply = waits => panic!("there is no item yet: {reply:?}"),
+        () = begun => {}
+    }
+    shared.go.add_permits(3);
+    let again = eventually("a stream that nobody waits for is over", || async {
+        let again = streamed(&ann, "count", &json!({})).await;
+        if again.status == 409 { Err(again.body) } else { Ok(again) }
+    })
+    .await;
+    assert_eq!((again.expect(200).body, shared.runs.count()), (COUNTED.to_owned(), 1));
+}
+
+#[tokio::test]
+async fn a_stream_of_a_stranger_ends_with_its_connection() {
+    let (_site, ann, shared) = site().await;
+    shared.go.add_permits(1);
+    let request = || ann.anonymous(Method::POST, "/methods/count").json(&json!({}));
+    let mut events = Events::of(keyed(request(), "a-key-that-is-hard-to-guess")).await;
+    assert_eq!(events.next().await, Some(message(json!(10))));
+    drop(events);
+    // Long before the deadline, which is 25 s.
+    let ended = tokio::time::timeout(Duration::from_secs(10), shared.ended.acquire()).await;
+    ended.expect("the end of the stream").unwrap().forget();
+    // One that is read to its end is kept like any other.
+    shared.go.add_permits(3);
+    for replayed in ["", "true"] {
+        let answer =
+            Answer::of(keyed(request(), "another-that-is-hard-to-guess").header("accept", "text/event-stream"));
+        let answer = answer.await.expect(200);
+        assert!(answer.body.ends_with("data: 22\n\nevent: done\ndata: {}\n\n"), "{}", answer.body);
+        assert_eq!(answer.header("idempotent-replayed"), replayed);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What clients, sessions and sign-in cost: DynamoDB calls, and how many of them wait for one another (docs/architecture.md,
 //! "Budgets").
 
+use actingweb_hooks::prelude::ActorCreated;
 use actingweb_hooks::{App, HookError};
 use actingweb_protocol::oauth::Audience;
 use actingweb_tests::assistant::Assistant;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::oauth_grants::{get, site, text};
 use crate::services::Desk;
+use crate::signin_identities::{connect, ids};
 
 const ORIGIN: &str = "https://app.example.com";
 
@@ -118,7 +120,7 @@ async fn signing_in_keeps_its_budget() {
     bill.pay("a session ends", Answer::of(request)).await;
     bill.is_within(&[
         ("to a provider", (2, 2)),
-        ("back, the first time", (5, 5)),
+        ("back, the first time", (4, 4)),
         ("back again", (4, 4)),
         ("the page of whoever is signed in", (1, 1)),
         ("by passphrase", (3, 3)),
@@ -131,6 +133,32 @@ async fn signing_in_keeps_its_budget() {
         ("a session is refreshed", (2, 2)),
         ("who is signed in", (1, 1)),
         ("a session ends", (2, 2)),
+    ]);
+}
+
+#[tokio::test]
+async fn people_and_identities_keep_their_budgets() {
+    let app = App::new("urn:actingweb:example.com:budgets").unique_creator(true);
+    let site = ProvidedSite::of(app.on(ActorCreated, || Ok::<_, HookError>(()))).await;
+    let mut bill = Bill { site: &site.site, costs: Vec::new() };
+    let first = Browser::new(&site.site);
+    let callback = site.callback_of(&first, "/oauth/login/github").await;
+    bill.pay("back, the first time, with a hook that is told", first.open(&callback)).await;
+    let ann = site.site.actor("ann").await;
+    let browser = Browser::new(&site.site);
+    let page = browser.open("/oauth/login").await.expect(200);
+    let by_name = browser.sign_in_form(&page, &ann).with("actor", "ann");
+    bill.pay("by passphrase, and a name", browser.submit(&by_name)).await;
+    for provider in ["house", "club"] {
+        connect(&site, &browser, provider).await;
+    }
+    let listing = bill.pay("the identities", ann.get("/identities")).await.json();
+    bill.pay("one is taken away", ann.delete(&format!("/identities/{}", ids(&listing)[0]))).await;
+    bill.is_within(&[
+        ("back, the first time, with a hook that is told", (5, 5)),
+        ("by passphrase, and a name", (4, 4)),
+        ("the identities", (2, 2)),
+        ("one is taken away", (3, 3)),
     ]);
 }
 

@@ -47,7 +47,7 @@ enum ListedTool<'a> {
     /// One of the application's.
     Offered(&'a OfferedTool),
     /// One of those that look after tasks.
-    BuiltIn(Tool),
+    BuiltIn(Box<Tool>),
 }
 
 impl Listed for ListedTool<'_> {
@@ -221,14 +221,14 @@ impl ServerHandler for Server {
         let knows_tasks = tasks::knows(&context);
         let offered = self.0.catalog.tools.iter().filter(|tool| self.offers(tool, kind));
         let built_in = if knows_tasks { Vec::new() } else { self.task_tools(kind) };
-        let mut all: Vec<_> =
-            offered.map(ListedTool::Offered).chain(built_in.into_iter().map(ListedTool::BuiltIn)).collect();
+        let built_in = built_in.into_iter().map(Box::new).map(ListedTool::BuiltIn);
+        let mut all: Vec<_> = offered.map(ListedTool::Offered).chain(built_in).collect();
         all.sort_by(|left, right| left.name().cmp(right.name()));
         let (page, next) = page(all.into_iter(), request.as_ref())?;
         let shown = |tool: ListedTool<'_>| {
             let tool = match tool {
                 ListedTool::Offered(tool) => tool,
-                ListedTool::BuiltIn(tool) => return tool,
+                ListedTool::BuiltIn(tool) => return *tool,
             };
             let mut shown: Tool = tool.shown.clone();
             shown.description = Some(Cow::Owned(tool.item.description_for(kind).to_owned()));

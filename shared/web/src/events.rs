@@ -35,8 +35,8 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
 pub(crate) struct Pieces(pub(crate) Value);
 
 /// Calls the method named in the path, and answers with its items as they come. Its status is known with the first item:
-/// what fails before is a problem as anywhere else. With an `Idempotency-Key` it is carried out once, to its end even if
-/// the caller goes away, and repeats get what came of it.
+/// what fails before is a problem as anywhere else. With an `Idempotency-Key` it is carried out once, from its beginning
+/// to its end even if the caller goes away, and repeats get what came of it; a stranger's ends with its caller all the same.
 ///
 /// # Errors
 /// As [`calls::call_by_path`], and [`Incoming::once`].

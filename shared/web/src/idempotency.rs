@@ -65,6 +65,9 @@ impl Incoming {
     /// Not kept, so that a repeat is carried out: replies of 500 and above, 408, 425 and 429, those of [`passing`], and to
     /// callers whom nobody knows anything but success.
     ///
+    /// Dropped half-way, as the server does when a connection is lost, it has dropped `work`, and counts as being carried
+    /// out until some seconds after its deadline.
+    ///
     /// # Errors
     /// 400 for a header that is no key, 409 while the first request is being carried out, 410 when its reply was too large
     /// to keep, 422 when the key came with another request; storage errors, before anything was done; those of `work`.

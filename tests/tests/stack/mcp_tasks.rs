@@ -436,7 +436,7 @@ async fn an_application_without_tasks_may_have_tools_of_those_names() {
 async fn pages_have_room_for_the_tools_for_tasks() {
     let number = || Ok::<_, HookError>(1);
     let app = (0..99)
-        .fold(open_app(), |app, index| app.action(&format!("a{index:02}"), number).tool("Counts"))
+        .fold(open_app(), |app, index| app.action(format!("a{index:02}"), number).tool("Counts"))
         .action("later", number)
         .as_task()
         .tool("Later")

@@ -48,6 +48,12 @@ list_steps() {
   done
 }
 
+# Builds every program that a step starts. Always all of them: with fewer packages or targets cargo
+# would choose other features for what they depend on, and build that once more.
+build_programs() {
+  cargo build --locked --workspace --bins --examples
+}
+
 # --- Processes beside a step: started by `beside`, stopped by their ids when it ends --------
 
 beside_pids=()

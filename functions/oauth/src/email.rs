@@ -69,9 +69,7 @@ pub(crate) async fn ask(state: &AppState, incoming: &Incoming, returned: &Return
 async fn email(State(state): State<AppState>, incoming: Incoming) -> Response {
     let reply = async {
         match Box::pin(handle(&state, &incoming)).await {
-            Err(problem) if people::is_by_person(incoming.headers()) => {
-                Ok(people::page(&problem, &incoming.context.id))
-            }
+            Err(problem) if incoming.accepts_html() => Ok(people::page(&problem, &incoming.context.id)),
             reply => reply.map_err(SpaError::from),
         }
     };

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use actingweb_web::{AppState, Problem, RequestContext};
+use actingweb_web::{AppState, Problem, RequestContext, accepts_html};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 
 use crate::pages::{Page, escape};
 
@@ -18,7 +18,7 @@ pub(crate) fn readable(routes: Router<AppState>) -> Router<AppState> {
 }
 
 async fn answer(request: Request, next: Next) -> Response {
-    let by_person = is_by_person(request.headers());
+    let by_person = accepts_html(request.headers());
     let id = request.extensions().get::<RequestContext>().map(|context| Arc::clone(&context.id)).unwrap_or_default();
     let mut response = next.run(request).await;
     match response.extensions().get::<Problem>() {
@@ -29,12 +29,6 @@ async fn answer(request: Request, next: Next) -> Response {
             response
         }
     }
-}
-
-/// Whether a browser asks for a page: what scripts fetch does not name HTML.
-pub(crate) fn is_by_person(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|range| range.trim_start().starts_with("text/html"))
 }
 
 /// A problem as a page. It names the request's id where whoever runs this may have to look into it.

@@ -158,20 +158,13 @@ impl Incoming {
     /// Whether the client asks for JSON by name.
     #[must_use]
     pub fn accepts_json(&self) -> bool {
-        self.accepts("application/json")
+        accepts(&self.headers, "application/json")
     }
 
     /// Whether the client is a browser: it asks for HTML by name.
     #[must_use]
     pub fn accepts_html(&self) -> bool {
-        self.accepts("text/html")
-    }
-
-    fn accepts(&self, media_type: &str) -> bool {
-        let values = self.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        values
-            .flat_map(|value| value.split(','))
-            .any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type)))
+        accepts_html(&self.headers)
     }
 
     /// The segments after `/{actor}/{group}`.
@@ -312,4 +305,17 @@ fn kind(value: &Value) -> &'static str {
 
 fn form_pairs(bytes: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(bytes).into_owned().collect()
+}
+
+/// Whether whoever sent these headers is a browser that wants a page: it asks for HTML by name. What scripts fetch does not.
+#[must_use]
+pub fn accepts_html(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/html")
+}
+
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type)))
 }

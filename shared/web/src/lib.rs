@@ -26,7 +26,7 @@ mod telling;
 
 pub use admission::{Admission, not_allowed};
 pub use idempotency::{MAX_KEPT_ANONYMOUS_REPLY_BYTES, MAX_KEPT_REPLY_BYTES, passing};
-pub use incoming::{Incoming, MAX_BODY_BYTES, Payload, Verb};
+pub use incoming::{Incoming, MAX_BODY_BYTES, Payload, Verb, accepts_html};
 pub use observe::{ClientAddress, RequestContext, serve, subtree};
 pub use problem::Problem;
 pub use reply::{Reply, html, json, no_content, text};
